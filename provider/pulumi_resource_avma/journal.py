@@ -3,6 +3,10 @@
 The engine starts a process for each provider instance and each provider version. All of them receive the address of the
 engine, which differs in each preview and each update. The file contains resources, machines and the last five
 characters of keys, but no secrets. The first line wins, so the file decides conflicts between processes.
+
+A later engine can get the port of one that has ended. On Linux, the name of the file contains the identity of the
+engine. Other systems do not show it. There, the claims in a file count as long as one of the processes runs that used
+the file, because the engine ends its plugin processes only at its own end.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from avma.resources.claims import Claim, Claims, MustWait
+from pulumi_resource_avma.file_locks import locked, mark_as_used, marks_of
 
 _ENGINE = "pulumi"
 _LISTENING = "0A"
@@ -44,6 +49,8 @@ class Journal(Claims):
         engine = engine_socket(engine_address) or engine_process()
         digest = hashlib.sha256(f"{engine_address} {engine}".encode()).hexdigest()
         self._name = f"{digest[:32]}.jsonl"
+        self._begun = bool(engine)
+        """Whether the file contains no claims of an earlier engine."""
         self._offset = 0
         self._using = threading.Lock()
         self._file: Path | None = None
@@ -77,10 +84,18 @@ class Journal(Claims):
         if not self._using.acquire(blocking=wait):
             raise MustWait
         try:
-            with locked(self._prepared(), wait) as descriptor:
+            file = self._prepared()
+            with locked(file, wait) as descriptor:
+                self._begin(file, descriptor)
                 yield descriptor
         finally:
             self._using.release()
+
+    def _begin(self, file: Path, descriptor: int) -> None:
+        """Remove the claims of an earlier engine with the same address from the file."""
+        if not self._begun and mark_as_used(file):
+            os.ftruncate(descriptor, 0)
+        self._begun = True
 
     def _unread(self, descriptor: int) -> bytes | None:
         """Return the lines after those that were read, None if there are fewer. The next write is at the end."""
@@ -113,8 +128,7 @@ class Journal(Claims):
             require_own(folder)
             for file in folder.glob("*.jsonl"):
                 with contextlib.suppress(OSError):
-                    if time.time() - file.stat().st_mtime > _STALE:
-                        file.unlink()
+                    _remove_if_old(file)
             self._file = folder / self._name
         return self._file
 
@@ -126,6 +140,12 @@ def own_folder() -> Path:
         OSError: the system has no temporary folder.
     """
     return Path(tempfile.gettempdir()) / f"pulumi-resource-avma-{_owner()}"
+
+
+def _remove_if_old(file: Path) -> None:
+    if time.time() - file.stat().st_mtime > _STALE:
+        for each in (file, *marks_of(file)):
+            each.unlink()
 
 
 def _claim(line: bytes) -> Claim:
@@ -183,37 +203,7 @@ def engine_process() -> str:
     return ""
 
 
-@contextlib.contextmanager
-def locked(file: Path, wait: bool) -> Iterator[int]:
-    """Open a file and lock it for this process.
-
-    Raises:
-        OSError: the file cannot be used. The error contains its name.
-        MustWait: another process has locked the file, and `wait` is False.
-    """
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(file, flags, 0o600)
-    try:
-        if wait:
-            _lock(descriptor, _WAIT)
-        elif not _lock_at_once(descriptor):
-            raise MustWait
-        yield descriptor
-    except OSError as error:
-        error.filename = str(file)
-        raise
-    finally:
-        os.close(descriptor)
-
-
 if sys.platform == "win32":
-    import msvcrt
-
-    _WAIT, _AT_ONCE = msvcrt.LK_LOCK, msvcrt.LK_NBLCK
-
-    def _lock(descriptor: int, how: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte after the text, because nobody can read a locked byte
-        msvcrt.locking(descriptor, how, 1)
 
     def _owner() -> str:
         # Each user has a temporary folder, but all services share one. Account names can contain `\\` and `:`.
@@ -222,24 +212,9 @@ if sys.platform == "win32":
     def _is_own(folder: os.stat_result) -> bool:
         return True  # the temporary folder belongs to the user
 else:
-    import fcntl
-
-    _WAIT, _AT_ONCE = fcntl.LOCK_EX, fcntl.LOCK_EX | fcntl.LOCK_NB
-
-    def _lock(descriptor: int, how: int) -> None:
-        fcntl.flock(descriptor, how)
 
     def _owner() -> str:
         return str(os.getuid())
 
     def _is_own(folder: os.stat_result) -> bool:
         return stat.S_ISDIR(folder.st_mode) and folder.st_uid == os.getuid() and not folder.st_mode & 0o077
-
-
-def _lock_at_once(descriptor: int) -> bool:
-    """Lock a file and return True, unless another process has locked it."""
-    try:
-        _lock(descriptor, _AT_ONCE)
-    except OSError:
-        return False
-    return True

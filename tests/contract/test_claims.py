@@ -219,13 +219,66 @@ def _stake(folder: Path, number: int) -> bool:
 def test_one_of_many_processes_wins(folder: Path) -> None:
     with ProcessPoolExecutor(4) as processes:
         won = list(processes.map(_stake, [folder] * 24, range(24)))
-    assert sum(won) == 1
-    assert len(Journal(ENGINE, folder).all()) == 24
+        assert sum(won) == 1
+        assert len(Journal(ENGINE, folder).all()) == 24
+
+
+@pytest.fixture
+def no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system does not show its processes and sockets, such as macOS and Windows."""
+    hide_proc(monkeypatch)
+
+
+def hide_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def read_text(file: Path, *arguments: Any, **keywords: Any) -> str:
+        if file.parts[:2] == ("/", "proc"):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(file))
+        return read(file, *arguments, **keywords)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+
+
+def _claim_and_read(folder: Path, address: str, claim: Claim) -> list[Claim]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        hide_proc(monkeypatch)
+        journal = Journal(address, folder)
+        journal.add(claim)
+        return list(journal.all())
+
+
+@pytest.mark.usefixtures("no_proc")
+def test_without_proc_claims_count_until_the_processes_of_their_run_have_ended(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the port of an engine, and of a later one
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with ProcessPoolExecutor(1) as first:
+            assert first.submit(_claim_and_read, folder, address, wants(A)).result() == [wants(A)]
+            with ProcessPoolExecutor(1) as second:
+                claims = second.submit(_claim_and_read, folder, address, wants(B)).result()
+                assert claims == [wants(A), wants(B)]
+            assert first.submit(_claim_and_read, folder, address, wants(C)).result()[:2] == claims
+        later = Journal(address, folder)
+        assert list(later.all()) == []
+        later.add(wants(B))
+        assert list(Journal(address, folder).all()) == [wants(B)]
+        assert len(list(folder.glob("*.running"))) == 1
+
+
+@pytest.mark.usefixtures("no_proc")
+def test_marks_are_the_users_alone_and_are_removed_with_their_file(folder: Path) -> None:
+    Journal(ENGINE, folder).add(wants(A))
+    (file,), (mark,) = folder.glob("*.jsonl"), folder.glob("*.running")
+    assert (stat.S_IMODE(mark.stat().st_mode), mark.read_bytes()) == (0o600, b"")
+    os.utime(file, (0, 0))
+    Journal("127.0.0.1:4712", folder).add(wants(B))
+    assert not file.exists()
+    assert not mark.exists()
 
 
 def test_the_file_is_the_users_alone_and_holds_no_more_than_five_characters_of_a_key(folder: Path) -> None:
     Journal(ENGINE, folder).add(wants(A))
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.jsonl")
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, file)] == [0o700, 0o600]
     folder.chmod(0o777)
     with pytest.raises(errors.Refused, match="runs: only you may have access to it"):
@@ -236,7 +289,7 @@ def test_the_file_is_the_users_alone_and_holds_no_more_than_five_characters_of_a
 
 def test_files_of_other_days_are_removed(folder: Path) -> None:
     Journal(ENGINE, folder).add(wants(A))
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.jsonl")
     day_before_yesterday = time.time() - 2 * 86400
     os.utime(file, (day_before_yesterday, day_before_yesterday))
     assert list(Journal(ENGINE, folder).all()) == []
@@ -249,7 +302,7 @@ CLAIMED = b'{"resource": "urn:b", "machine": "hv02", "wants": true'
 @pytest.mark.parametrize("damage", [CUT_OFF, CUT_OFF + b"\n", b"\x00\xff\n", b"[]\n", b"null\n", b"\n", b"{}\n"])
 def test_nothing_is_undone_if_a_line_of_the_file_is_damaged(folder: Path, damage: bytes) -> None:
     Journal(ENGINE, folder).add(wants(A))
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.jsonl")
     file.write_bytes(file.read_bytes() + damage)
     reader = Journal(ENGINE, folder)
     for _ in range(2):
@@ -261,7 +314,7 @@ def test_nothing_is_undone_if_a_line_of_the_file_is_damaged(folder: Path, damage
 
 def test_a_claim_of_a_later_version_of_the_provider_counts(folder: Path) -> None:
     Journal(ENGINE, folder).add(wants(A))
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.jsonl")
     file.write_bytes(CLAIMED + b', "a field of a later version": [1]}\n')
     assert list(Journal(ENGINE, folder).all()) == [Claim("urn:b", "hv02")]
 
@@ -270,7 +323,7 @@ def test_claims_are_not_forgotten_if_the_file_is_removed_during_the_run(folder: 
     journal = Journal(ENGINE, folder)
     journal.add(wants(A))
     assert kept_for(journal, B) == A
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.jsonl")
     file.unlink()
     with pytest.raises(errors.Refused, match="the file was removed during the run"):
         kept_for(journal)

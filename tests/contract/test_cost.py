@@ -17,7 +17,7 @@ from google.protobuf.empty_pb2 import Empty
 from avma.redaction import Redactor
 from avma.resources import RESOURCES
 from contract.harness import FakeEngine, Provider, secret, struct
-from pulumi_resource_avma.journal import locked
+from pulumi_resource_avma.file_locks import locked
 from pulumi_resource_avma.lifecycle import Lifecycle
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
