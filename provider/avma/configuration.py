@@ -115,7 +115,7 @@ class Configuration(HostSettings):
     )
     delete_unreachable: bool = declare(
         "Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets "
-        "the resource and leaves the machine unchanged.",
+        "the resource. If the connection broke during a change, a warning says that the machine may have changed.",
         default=False,
         environment=("AVMA_DELETE_UNREACHABLE",),
     )

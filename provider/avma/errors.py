@@ -90,6 +90,8 @@ class AvmaError(Exception):
         self.where: Final = where
         self.answer: Final = answer
         self.remedy: Final = remedy
+        self.in_doubt: Final = False
+        """Whether a change was sent before the error, and its result is unknown."""
 
     def but(
         self: E,
@@ -98,12 +100,16 @@ class AvmaError(Exception):
         where: str | None = None,
         answer: str | None = None,
         remedy: str | None = None,
+        in_doubt: bool = False,
     ) -> E:
-        """Return a copy of this error with other texts, for example for an operation that failed because of it."""
+        """Return a copy of this error with other texts, for example for an operation that failed because of it.
+
+        An error in doubt stays so.
+        """
         given = {"tried": tried, "where": where, "answer": answer, "remedy": remedy}
         parts = {name: getattr(self, name) if text is None else text for name, text in given.items()}
         error = type(self).__new__(type(self), *parts.values())
-        error.__dict__.update(self.__dict__, **parts)
+        error.__dict__.update(self.__dict__, **parts, in_doubt=in_doubt or self.in_doubt)
         return error
 
     @property

@@ -158,6 +158,8 @@ UNREACHABLE = (
 )
 
 
+_FORGOTTEN = "`deleteUnreachable` is set, so the provider forgets the resource"
+
 _SIGN_IN = (errors.LogonRefused, errors.LogonUncertain)
 _STORED = (
     "`pulumi refresh` and `pulumi destroy` use the settings that the last `pulumi up` saved. If the password or a "
@@ -169,6 +171,14 @@ def ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
     """Return what the user can do after a failed deletion: correct the settings, or forget the resource."""
     forget = f"To forget the resource and leave the machine as it is, run `pulumi state delete '{urn}'`.{more}"
     return f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget
+
+
+def text_of_forgotten(error: errors.AvmaError) -> str:
+    """Return the warning about a failed deletion that ends with `deleteUnreachable`."""
+    if not error.in_doubt:
+        return error.with_note(f"{_FORGOTTEN} and leaves the machine unchanged.")
+    look = "run `slmgr /dlv` on the machine"
+    return error.with_note(f"{_FORGOTTEN}. The deletion may have changed the machine. To see its license, {look}.")
 
 
 def _is_rejected_sign_in(error: errors.AvmaError) -> bool:

@@ -26,6 +26,7 @@ from pulumi_resource_avma.grpc_errors import (
     check_failures,
     invalid,
     stored_settings_explained,
+    text_of_forgotten,
     text_of_preview,
     text_of_stored,
     ways_out,
@@ -180,11 +181,7 @@ class Lifecycle:
         except errors.Unreachable as error:
             if not operation.configuration.delete_unreachable:
                 raise Noted(error, ways_out(error, request.urn, UNREACHABLE)) from error
-            operation.warn(
-                error.with_note(
-                    "`deleteUnreachable` is set, so the provider forgets the resource and leaves the machine unchanged."
-                )
-            )
+            operation.warn(text_of_forgotten(error))
 
     def _note_refresh(self, urn: str, resource: Resource, stored: Stored, found: Mapping[str, Any]) -> None:
         """Note what a refresh has read, for its diff, and show the drift that is new.

@@ -90,7 +90,7 @@ namespace PulumiAvma.Avma
         public Input<string>? ConnectTimeout { get; set; }
 
         /// <summary>
-        /// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+        /// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         /// </summary>
         [Input("deleteUnreachable", json: true)]
         public Input<bool>? DeleteUnreachable { get; set; }

@@ -93,7 +93,7 @@ export interface ProviderArgs {
      */
     connectTimeout?: pulumi.Input<string | undefined>;
     /**
-     * Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+     * Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
      */
     deleteUnreachable?: pulumi.Input<boolean | undefined>;
     /**

@@ -10,6 +10,7 @@ import pytest
 from avma import errors
 from avma.configuration import Configuration
 from avma.resources.resource import Operation, Stored
+from avma.wsman import retry
 from contract.harness import TYPE, UNKNOWN, URN, Calls, FakeEngine, detail, details, failure, plain, secret, struct
 from contract.shelf import Shelf, ShelfOutputs
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -244,6 +245,23 @@ class TestDelete:
         ((severity, message, urn, _),) = engine.lines
         assert (severity, urn) == ("WARNING", URN)
         assert "lab: could not unscrew the shelf" in message
+        assert "forgets the resource and leaves the machine unchanged" in message
+
+    @pytest.mark.parametrize("sent", [None, errors.AnswerLost("unscrew the shelf", "lab", "no answer", "look at it")])
+    def test_a_change_that_may_have_begun_is_not_called_unchanged(
+        self, calls: Calls, shelf: Shelf, engine: FakeEngine, sent: errors.AnswerLost | None
+    ) -> None:
+        def lose(_name: str, _operation: Operation) -> None:
+            with retry.proof("unscrew the shelf", "the provider requested it", sent):
+                raise errors.Unreachable("look at the shelf", "lab", "silence", "check the network")
+
+        calls.configure(deleteUnreachable=True)
+        shelf.script = lose
+        calls.delete({"room": "lab"})
+        ((_, message, _, _),) = engine.lines
+        assert "unchanged" not in message
+        assert "forgets the resource. The deletion may have changed the machine" in message
+        assert "run `slmgr /dlv` on the machine" in message
 
     def test_any_other_error_says_that_it_is_still_there(self, calls: Calls, shelf: Shelf) -> None:
         def refuse(_name: str, _operation: Operation) -> None:

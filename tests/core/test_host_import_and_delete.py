@@ -6,7 +6,7 @@ import pytest
 
 from avma import errors, keys
 from avma.resources.resource import Stored
-from core.runner import HV01, KEYLESS, LICENSED, OTHER_KEY, STANDARD, stored
+from core.runner import HOST_KEY, HV01, KEYLESS, LICENSED, OTHER_KEY, STANDARD, methods, stored
 from loopback import address
 
 
@@ -67,6 +67,24 @@ def test_a_key_that_was_uninstalled_although_its_answer_was_lost_is_gone(estate,
     estate.faults("keyless", [{"operation": "SoftwareLicensingProduct/UninstallProductKey", "times": 1, **lost}])
     run.host.delete(idle.identifier, stored(idle), run.operation())
     assert estate.machine("keyless")["partialProductKey"] is None
+
+
+@pytest.mark.parametrize("answer", [{"answer": "drop"}, {"answer": "drop", "after": True}, None])
+def test_a_deletion_is_in_doubt_from_its_change_on(estate, run, answer):
+    """The machine falls silent after each number of reads. The answer to the change is lost too, or is not."""
+    idle = run.license(KEYLESS, on_delete="uninstallKey")
+    run.skip_pauses()
+    changed = set()
+    for reads in range(4):
+        estate.install_key("keyless", HOST_KEY)
+        estate.reset_counts()
+        change = [{"operation": "SoftwareLicensingProduct/UninstallProductKey", **answer}] if answer else []
+        estate.faults("keyless", [*change, {"operation": "Enumerate", "answer": "drop", "skip": reads}])
+        with pytest.raises(errors.Unreachable) as caught:
+            run.host.delete(idle.identifier, stored(idle), run.operation())
+        assert caught.value.in_doubt is ("UninstallProductKey" in methods(estate, "keyless"))
+        changed.add(caught.value.in_doubt)
+    assert changed == {False, True}
 
 
 def test_a_key_is_uninstalled_while_vms_run_only_by_force(estate, run):

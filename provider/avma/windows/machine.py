@@ -30,6 +30,7 @@ from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
 from avma.windows.shared_reads import Changes, Era, History, SharedRead
 from avma.windows.wmi import Wmi
+from avma.wsman import retry
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe
@@ -123,14 +124,14 @@ class _NotedWmi:
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
     ) -> Instance:
         """See `Wmi.invoke`."""
-        with self._change():
+        with self._change(), retry.noting_doubt():
             return self._inner.invoke(context, method, keys, parameters)
 
     def invoke_then_query(
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str], wql: str
     ) -> list[Instance] | None:
         """See `Wmi.invoke_then_query`."""
-        with self._change():
+        with self._change(), retry.noting_doubt():
             return self._inner.invoke_then_query(context, method, keys, parameters, wql)
 
 

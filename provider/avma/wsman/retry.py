@@ -105,7 +105,18 @@ def doubted(error: errors.AvmaError) -> errors.AvmaError:
     """Return the error of a change: after a lost answer, it says that the change may have taken effect."""
     if not isinstance(error, errors.AnswerLost) or _DOUBT in error.answer:
         return error
-    return error.but(answer=f"{error.answer}. {_DOUBT}")
+    return error.but(answer=f"{error.answer}. {_DOUBT}", in_doubt=True)
+
+
+@contextmanager
+def noting_doubt() -> Iterator[None]:
+    """Make one change in the body. If it may have taken effect, its error is in doubt."""
+    try:
+        yield
+    except errors.AvmaError as error:
+        if not may_have_run(error):
+            raise
+        raise error.but(in_doubt=True) from error
 
 
 def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
@@ -134,7 +145,8 @@ def unproven(tried: str, sent: str, lost: errors.AvmaError | None, end: errors.A
     if lost is not None and not may_have_run(lost):
         return quoting(lost, end) if isinstance(end, errors.TimedOut) else end.but()
     doubt = f", but {lost.answer}" if lost is not None and lost.answer not in end.answer else ""
-    return end.but(tried=tried, answer=f"{sent}{doubt}, and then could not read the result: {end.answer}")
+    answer = f"{sent}{doubt}, and then could not read the result: {end.answer}"
+    return end.but(tried=tried, answer=answer, in_doubt=True)
 
 
 def attempt() -> int:

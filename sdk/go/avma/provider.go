@@ -51,7 +51,7 @@ type providerArgs struct {
 	ConfigurationName *string `pulumi:"configurationName"`
 	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 	DeleteUnreachable *bool `pulumi:"deleteUnreachable"`
 	// Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
 	Guest *GuestDefaults `pulumi:"guest"`
@@ -97,7 +97,7 @@ type ProviderArgs struct {
 	ConfigurationName pulumi.StringPtrInput
 	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput
-	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 	DeleteUnreachable pulumi.BoolPtrInput
 	// Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
 	Guest GuestDefaultsPtrInput

@@ -41,7 +41,7 @@ func GetConnectTimeout(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:connectTimeout")
 }
 
-// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 func GetDeleteUnreachable(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:deleteUnreachable")
 }

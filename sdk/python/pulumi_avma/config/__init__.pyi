@@ -48,7 +48,7 @@ Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, 
 
 deleteUnreachable: Optional[bool]
 """
-Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 """
 
 guest: Optional[str]

@@ -67,7 +67,7 @@ class _ExportableConfig(types.ModuleType):
     @_builtins.property
     def delete_unreachable(self) -> Optional[bool]:
         """
-        Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+        Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource. If the connection broke during a change, a warning says that the machine may have changed. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         """
         return __config__.get_bool('deleteUnreachable')
 
