@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -84,9 +86,16 @@ def _commands(
         end(context.get_help())
 
 
+def _replace_unknown_characters() -> None:
+    """Let an output without UTF-8 show `?` for the characters that it lacks. On Windows, redirected output is such."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Run the command line."""
     logs.hide_texts_of_bugs()
+    _replace_unknown_characters()
     # `app()` would print unhandled exceptions in its own way, with their texts.
     typer.main.get_command(app)(prog_name="avma")
 

@@ -207,6 +207,14 @@ def test_a_terminal_shows_progress_and_colours(shared: EstateServer, estate: Pat
     assert "\x1b[32m✓ Activated" in said
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp1252", "utf-8"])
+def test_an_output_without_utf_8_shows_what_it_can(shared: EstateServer, estate: Path, encoding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+    done = subprocess.run([*AVMA, str(estate)], capture_output=True, env=environment, check=False)
+    assert done.returncode == LEFT_OPEN, done.stderr
+    assert "Activated" in done.stdout.decode(encoding)
+
+
 def test_no_color(shared: EstateServer, estate: Path) -> None:
     said = on_a_terminal(estate, NO_COLOR="1")
     assert "✓ Activated" in said
