@@ -29,6 +29,8 @@ from workspace import PLUGIN, Workspace
 VICTIMS = ("plugin", "engine")
 _UP = ("up", "--yes", "--skip-preview")
 _IMPORT = ("import", "avma:index:HostLicense", "hv01", address(11), "--yes", "--protect=false", "--generate-code=false")
+_LOCKED = 600.0
+"""Seconds. After a crash, Windows ends the lock of a machine within them."""
 Properties = dict[str, Any]
 
 
@@ -239,6 +241,7 @@ class Crashes:
             for orphan in language_hosts:  # a killed engine leaves them running
                 kill(orphan)
             completed = lab.effects.noted[:]
+            lab.server.advance_clock(_LOCKED)
             failure = self.stack.converge()
             return list(self._findings(crash, lab, completed, printed, failure))
 
