@@ -75,7 +75,7 @@ def test_a_deletion_is_in_doubt_from_its_change_on(estate, run, answer):
     idle = run.license(KEYLESS, on_delete="uninstallKey")
     run.skip_pauses()
     changed = set()
-    for reads in range(4):
+    for reads in range(5):
         estate.install_key("keyless", HOST_KEY)
         estate.reset_counts()
         change = [{"operation": "SoftwareLicensingProduct/UninstallProductKey", **answer}] if answer else []
