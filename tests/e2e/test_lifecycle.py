@@ -77,7 +77,7 @@ def test_licensing_a_fresh_host_costs_few_requests(serve, workspace):
     stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
     stack.run("up", "--yes", "--skip-preview")
     counts, of_lock = server.counts()["hv01"], 6
-    assert counts["requests"] - counts["handshakes"] <= 11 + of_lock
+    assert counts["requests"] - counts["handshakes"] <= 12 + of_lock
 
 
 def test_drift_is_shown_as_it_is_and_repaired(server, stack):
