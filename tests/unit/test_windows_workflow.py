@@ -10,6 +10,7 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 import yaml
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from avma_cli.__main__ import app
@@ -54,7 +55,9 @@ def test_paths_in_the_scripts_exist(script):
 
 def test_the_suite_runs_with_options_of_its_command():
     text = (ROOT / "tools" / "windows" / "conformance.ps1").read_text("utf-8")
-    command = get_command(app).commands["conformance"]  # type: ignore[attr-defined]
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    command = commands.commands["conformance"]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"--[\w-]+", text)) <= known
     assert "--spend" not in text
