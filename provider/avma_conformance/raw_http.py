@@ -76,7 +76,7 @@ class RawConnection:
         return self.post(token=self._context.step(base64.b64decode(next(offered, ""))) or b"")
 
     def post_encrypted(self, message: bytes, session: RawConnection | None = None) -> HttpAnswer:
-        """Send a message, encrypted with the key of this session or of another one."""
+        """Send a message, encrypted with the key of this sign-in, or of another connection."""
         context = (session or self)._context
         if context is None:
             raise ValueError("the session has no key")

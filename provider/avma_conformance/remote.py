@@ -93,7 +93,7 @@ class RemoteSession:
 
     @property
     def answers(self) -> list[Element]:
-        """All answers of the machine in this session, in their order."""
+        """All answers of the machine so far, in their order."""
         return [safe_xml.parse(answer) for answer in self._pipe.answers]
 
     @property

@@ -117,7 +117,7 @@ def create(self, wanted, operation):
 
 Altered.create = create
 """
-"""A plugin with this code in place of the creation of a host's license."""
+"""A plugin with this code instead of the creation of a host's license."""
 
 MISTAKES = {
     "an exception": "raise ValueError(secrets)",
