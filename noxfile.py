@@ -1,8 +1,8 @@
 """Tests on all supported Python versions.
 
 Each version runs the unit tests. The oldest and the newest version also run the lifecycle tests: the calls of the
-plugin, and the resources against the simulator. The newest version measures the coverage of its tests. All other tests
-run once, with the Python of `.venv`.
+plugin, the conformance suite, and the resources against the simulator. The newest version measures the coverage of its
+tests. All other tests run once, with the Python of `.venv`.
 
 Without the variable CI, a missing Python is skipped. With it, a missing Python is an error. PYTHONS selects versions.
 """
@@ -14,6 +14,7 @@ import nox
 PYTHONS = os.environ.get("PYTHONS", "3.10 3.11 3.12 3.13 3.14").split()
 LIFECYCLE = (
     "tests/contract",
+    "tests/conformance",
     "tests/core/test_host_license.py",
     "tests/core/test_host_import_and_delete.py",
     "tests/core/test_several_licenses.py",
