@@ -92,6 +92,40 @@ def test_an_activation_that_runs_on_after_cancel_keeps_the_machine_locked(
     assert counts(slow)["activations"] == 1
 
 
+def test_an_activation_that_outlives_the_time_limit_keeps_the_machine_locked(
+    slow: EstateServer, new_runner: Callable[..., Runner]
+) -> None:
+    first, second = new_runner(), new_runner()
+    first.seconds, second.seconds = 4, 600
+    with ThreadPoolExecutor(1) as threads:
+        with pytest.raises(errors.PartlyDone, match="the time limit of 4 s expired"):
+            first.license()
+        slow.advance_clock(LONG // 2)  # also by this clock, the deadline is over, and the activation still runs
+        late = threads.submit(second.license)
+        wait_until(lambda: is_waiting(second) or late.done())
+        assert is_waiting(second)
+        slow.advance_clock(IDLE)
+        assert late.result().outputs.license_status is LicenseStatus.LICENSED
+    assert any("stays locked against other runs for 135 seconds" in text for text in first.told)
+    assert methods(slow, "hv01") == {"InstallProductKey": 1, "Activate": 1}
+    assert counts(slow)["activations"] == 1
+
+
+def test_the_lock_of_an_activation_that_outlives_the_time_limit_ends_by_itself(
+    slow: EstateServer, new_runner: Callable[..., Runner]
+) -> None:
+    first = new_runner()
+    first.seconds = 4
+    with pytest.raises(errors.PartlyDone):
+        first.license()
+    slow.advance_clock(IDLE)
+    second = new_runner()
+    second.seconds = 2
+    hold(second).release()
+    assert not is_waiting(second)
+    assert counts(slow)["openShells"] == 0
+
+
 _LOCKING = ("lock the license of the machine", HV01, "no", "wait")
 
 

@@ -37,7 +37,6 @@ _SIGN = 20.0
 """Seconds. The time limit of a sign of life. Without an answer, the lock counts as lost."""
 _PATIENCE = TimeLeft(margin=60.0, share=0.5)
 """How long to wait for another process. The rest of the time is for the change."""
-_LIFETIME = TimeLeft(margin=0.0, share=0.0)
 _HELD, _BUSY, _WAITING, _UNSUPPORTED = "held", "busy", "waiting", "unsupported"
 
 
@@ -139,7 +138,9 @@ class MachineLock:
             if answer.get("state") == _WAITING:
                 on_wait()
 
-        parameters = {"Patience": _PATIENCE, "Lifetime": _LIFETIME}
+        # The last activation can outlive the operation, whose deadline may end it. So the lock must outlive both.
+        lifetime = TimeLeft(margin=-idle_timeout, share=0.0)
+        parameters = {"Patience": _PATIENCE, "Lifetime": lifetime}
         running, answers = self._powershell.start(context, SCRIPT, parameters, _is_held, tell, idle_timeout)
         if any(map(_is_held, answers.objects)):
             return HeldLock(running, context.deadline, context.where, context.deadline.elapsed(), idle_timeout)
