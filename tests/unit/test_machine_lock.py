@@ -94,23 +94,36 @@ def test_a_lock_is_asked_for_directly_before_an_activation() -> None:
         pytest.fail("the activation began without the lock")
 
 
-@pytest.mark.parametrize("kind", [errors.AnswerLost, errors.Cancelled, errors.TimedOut, errors.UnexpectedAnswer])
-def test_an_activation_without_a_result_keeps_the_lock(kind: type[errors.AvmaError]) -> None:
+_ACTIVATING = ("activate Windows", "hv01", "no", "run again")
+
+
+def end_of_lock(error: errors.AvmaError) -> tuple[int, int]:
+    """Let an activation end with that error. Return how often the lock was released, and how often it was left."""
     held = said('{"state": "held"}')
     lock = acquire(Starting(held))
-    with pytest.raises(kind), lock.activation():
-        raise kind("activate Windows", "hv01", "gone", "run again")
+    with pytest.raises(type(error)), lock.activation():
+        raise error
     lock.release()
-    assert (held.ended, held.left) == (0, 1)
+    return held.ended, held.left
+
+
+@pytest.mark.parametrize("kind", [errors.AnswerLost, errors.UnexpectedAnswer])
+def test_an_activation_without_a_result_keeps_the_lock(kind: type[errors.AvmaError]) -> None:
+    assert end_of_lock(kind(*_ACTIVATING)) == (0, 1)
+
+
+@pytest.mark.parametrize("number", [0x800706BE, 0x800706BA, 0x803381A7, 0x80041006])
+def test_a_fault_of_an_activation_that_may_have_run_keeps_the_lock(number: int) -> None:
+    assert end_of_lock(errors.WsmanFault(*_ACTIVATING, number)) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", [errors.Cancelled, errors.TimedOut, errors.ServiceBusy, errors.Unreachable])
+def test_an_activation_that_was_not_sent_releases_the_lock(kind: type[errors.AvmaError]) -> None:
+    assert end_of_lock(kind(*_ACTIVATING)) == (1, 0)
 
 
 def test_a_rejected_activation_releases_the_lock() -> None:
-    held = said('{"state": "held"}')
-    lock = acquire(Starting(held))
-    with pytest.raises(errors.LicensingFault), lock.activation():
-        raise errors.LicensingFault("activate Windows", "hv01", "no", "buy one", 0xC004C008)
-    lock.release()
-    assert (held.ended, held.left) == (1, 0)
+    assert end_of_lock(errors.LicensingFault(*_ACTIVATING, 0xC004C008)) == (1, 0)
 
 
 def test_a_machine_that_stays_silent_cannot_be_locked() -> None:

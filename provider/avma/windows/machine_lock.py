@@ -31,8 +31,6 @@ A refused change is repeated for a minute without a sign of life. The minimum of
 """
 _SILENCE = 20.0
 """Seconds. After this time, a sign of life keeps Windows from ending the lock."""
-_UNSEEN = (errors.AnswerLost, errors.UnexpectedAnswer, errors.Cancelled, errors.TimedOut)
-"""Errors after which a change may still be running on the machine."""
 _SIGN = 20.0
 """Seconds. The time limit of a sign of life. Without an answer, the lock counts as lost."""
 _PATIENCE = TimeLeft(margin=60.0, share=0.5)
@@ -70,7 +68,8 @@ class HeldLock:
     def activation(self) -> Iterator[None]:
         """Spend an activation in the block. Directly before it, ask the machine for the lock, which takes a second.
 
-        Without its result, the activation counts as unfinished.
+        Without its result, the activation counts as unfinished. Cancelled and TimedOut mean that it was not sent:
+        after the request, they are `AnswerLost`.
 
         Raises:
             Unreachable: the lock was lost.
@@ -81,7 +80,7 @@ class HeldLock:
         try:
             yield
         except errors.AvmaError as error:
-            self.unfinished = isinstance(error, _UNSEEN)
+            self.unfinished = retry.may_have_run(error)
             raise
         self.unfinished = False
 
