@@ -8,6 +8,7 @@ import pytest
 
 from avma import errors
 from avma.context import Context
+from avma.deadline import Deadline
 from avma.windows.machine_lock import MachineLock
 from avma.windows.powershell import PowerShell
 from avma.wsman.script import ErrorRecord, Output
@@ -52,8 +53,8 @@ def said(*texts: str, records: tuple[ErrorRecord, ...] = ()) -> Ended:
     return Ended(Output(texts, records, not records))
 
 
-def acquire(runspaces: Any) -> Any:
-    return MachineLock(PowerShell(runspaces), 60.0).acquire(unpaused(600), lambda: None)
+def acquire(runspaces: Any, deadline: Deadline | None = None) -> Any:
+    return MachineLock(PowerShell(runspaces), 60.0).acquire(deadline or unpaused(600), lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,26 @@ def test_a_lock_is_asked_for_directly_before_an_activation() -> None:
         lock.activation(),
     ):
         pytest.fail("the activation began without the lock")
+
+
+@pytest.mark.parametrize("kind", [errors.Cancelled, errors.TimedOut])
+def test_the_end_of_the_operation_is_not_a_lost_lock(monkeypatch: pytest.MonkeyPatch, kind: type[Exception]) -> None:
+    held = said('{"state": "held"}')
+    deadline = unpaused(600)
+    lock = acquire(Starting(held), deadline)
+
+    def break_off(_: Context) -> bool:
+        if kind is errors.Cancelled:
+            deadline.cancellation.set()
+        else:
+            deadline.cancellation.wait(600)
+        raise errors.AnswerLost("ask for the lock", "hv01", "gone", "run again")
+
+    monkeypatch.setattr(held, "is_running", break_off)
+    with pytest.raises(kind), lock.activation():
+        pytest.fail("the activation began after the end of the operation")
+    lock.release()
+    assert (held.ended, held.left, lock.lost) == (1, 0, False)
 
 
 _ACTIVATING = ("activate Windows", "hv01", "no", "run again")

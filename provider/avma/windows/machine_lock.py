@@ -100,9 +100,8 @@ class HeldLock:
             return
         try:
             self.lost = not self.running.is_running(Context(_TRIED, self.where, self.deadline.part(_SIGN)))
-        except errors.Cancelled:
-            raise
         except errors.AvmaError:
+            self.deadline.check(_TRIED, self.where)
             self.lost = True
         self.seen = self.deadline.elapsed()
 
