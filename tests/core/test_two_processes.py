@@ -16,7 +16,10 @@ import pytest
 from avma import errors
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine_lock import MUTEX, HeldLock, MachineLock
+from avma.wsman import psrp
 from avma_simulator import EstateServer, load_estate, running
+from avma_simulator.shells import license_lock
+from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
 from core.runner import ESTATE, HV01, LICENSED, OTHER_KEY, Runner, methods, stored
 from waiting import wait_until
 
@@ -228,6 +231,35 @@ def test_without_powershell_remoting_the_provider_warns_and_reads_before_each_ch
         assert counts(estate) == {"activations": 1, "pools": 0, "pipelines": 0, "openShells": 0}
     (warning,) = [text for text in run.told if "could not lock the machine against other runs" in text]
     assert "Let only one run at a time license the machine" in warning
+
+
+def test_a_machine_whose_script_fails_while_another_run_holds_the_lock_is_not_changed(
+    estate: EstateServer, run: Runner, new_runner: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = hold(new_runner())
+    write = license_lock._write
+
+    def write_and_fail(pipeline: Pipeline, state: str) -> None:
+        write(pipeline, state)
+        raise ScriptFailed("Insufficient memory to continue.", "OutOfMemoryException")
+
+    monkeypatch.setattr(license_lock, "_write", write_and_fail)
+    with pytest.raises(errors.UnexpectedAnswer, match=r"another process holds the mutex .*Insufficient memory"):
+        run.license()
+    assert methods(estate, "hv01") == {}
+    holder.release()
+
+
+def test_a_machine_whose_powershell_ends_at_its_start_is_not_changed(
+    estate: EstateServer, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(*_: object, **_more: object) -> None:
+        raise psrp._Broken("the session was closed")
+
+    monkeypatch.setattr(psrp._RunspacePool, "open", break_off)
+    with pytest.raises(errors.UnexpectedAnswer, match="the session was closed"):
+        run.license()
+    assert methods(estate, "hv01") == {}
 
 
 def test_signs_of_life_keep_the_lock(estate: EstateServer, run: Runner) -> None:

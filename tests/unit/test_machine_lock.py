@@ -58,20 +58,29 @@ def acquire(runspaces: Any, deadline: Deadline | None = None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("ended", "kind", "text"),
+    ("outcome", "kind", "text"),
     [
         (said('{"state": "waiting"}', '{"state": "busy"}'), errors.TimedOut, r"holds the mutex Global\\avma-license"),
         (said('{"state": "unsupported"}'), errors.ScriptFailed, "its language mode is not FullLanguage"),
         (said(records=(ErrorRecord("Id", "not permitted"),)), errors.ScriptFailed, r"not permitted \(Id\)"),
-        (said(), errors.ScriptFailed, "the script returned no answer"),
+        (said(), errors.UnexpectedAnswer, "the script returned no answer"),
+        (said("odd"), errors.UnexpectedAnswer, "unexpected output `odd`"),
+        (said('{"state": "waiting"}'), errors.UnexpectedAnswer, "another process holds the mutex"),
+        (
+            said('{"state": "waiting"}', records=(ErrorRecord("Id", "no memory"),)),
+            errors.UnexpectedAnswer,
+            r"another process holds the mutex .*no memory \(Id\)",
+        ),
+        (errors.ScriptFailed("lock", "hv01", "the session was closed", "x"), errors.UnexpectedAnswer, "was closed"),
     ],
 )
 def test_a_script_without_the_lock_is_an_error_and_its_pool_is_closed(
-    ended: Ended, kind: type[errors.AvmaError], text: str
+    outcome: Ended | errors.AvmaError, kind: type[errors.AvmaError], text: str
 ) -> None:
-    with pytest.raises(kind, match=text):
-        acquire(Starting(ended))
-    assert ended.ended == 1
+    with pytest.raises(errors.AvmaError, match=text) as caught:
+        acquire(Starting(outcome))
+    assert type(caught.value) is kind
+    assert not isinstance(outcome, Ended) or outcome.ended == 1
 
 
 def test_a_lost_answer_is_repeated_because_its_lock_ends_with_its_pool() -> None:

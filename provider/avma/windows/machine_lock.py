@@ -15,11 +15,11 @@ from typing import Any
 from avma import errors
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.windows.powershell import PowerShell, failure
+from avma.windows.powershell import Answers, PowerShell, failure
 from avma.wording import RUN_AGAIN
 from avma.wsman import retry
 from avma.wsman.runspaces import RunningScript
-from avma.wsman.script import TimeLeft
+from avma.wsman.script import OnOutput, TimeLeft
 
 SCRIPT = "license-lock"
 MUTEX = r"Global\avma-license"
@@ -122,7 +122,9 @@ class MachineLock:
         Raises:
             TimedOut: another process held it for too long.
             Cancelled: the user stopped the run.
-            AvmaError: the machine cannot run the script.
+            UnexpectedAnswer: the script ended, and another process may hold the lock.
+            ScriptFailed: the machine cannot run the script.
+            AvmaError: PowerShell did not start.
         """
         context = Context(_TRIED, self._powershell.where, deadline)
         idle_timeout = max(self._longest_request, longest_change) + _OUTLIVES
@@ -139,15 +141,32 @@ class MachineLock:
         # The last activation can outlive the operation, whose deadline may end it. So the lock must outlive both.
         lifetime = TimeLeft(margin=-idle_timeout, share=0.0)
         parameters = {"Patience": _PATIENCE, "Lifetime": lifetime}
-        running, answers = self._powershell.start(context, SCRIPT, parameters, _is_held, tell, idle_timeout)
+        running, answers = self._start(context, parameters, tell, idle_timeout)
         if any(map(_is_held, answers.objects)):
             return HeldLock(running, context.deadline, context.where, context.deadline.elapsed(), idle_timeout)
         running.end()
         states = [answer.get("state") for answer in answers.objects]
         if _BUSY in states:
             raise _busy(context)
-        restricted = "its language mode is not FullLanguage"
-        raise failure(context, restricted if _UNSUPPORTED in states else answers.complaint)
+        if _UNSUPPORTED in states:
+            raise failure(context, "its language mode is not FullLanguage")
+        failed = failure(context, answers.complaint)
+        # Only an error of the script itself, before it found another holder, proves that the machine cannot run it.
+        if running.output.errors and not states:
+            raise failed
+        if _WAITING in states:
+            answer = f"another process holds the mutex {MUTEX}, and {failed.answer}"
+            raise context.error(errors.UnexpectedAnswer, answer, RUN_AGAIN)
+        raise context.error(errors.UnexpectedAnswer, failed.answer, failed.remedy)
+
+    def _start(
+        self, context: Context, parameters: Mapping[str, Any], on_answer: OnOutput, idle_timeout: float
+    ) -> tuple[RunningScript, Answers]:
+        """Start the script. A PowerShell that ends at its start proves nothing about the script."""
+        try:
+            return self._powershell.start(context, SCRIPT, parameters, _is_held, on_answer, idle_timeout)
+        except errors.ScriptFailed as error:
+            raise context.error(errors.UnexpectedAnswer, error.answer, error.remedy) from error
 
 
 def _is_held(answer: Mapping[str, Any]) -> bool:
