@@ -272,7 +272,7 @@ def test_signs_of_life_keep_the_lock(estate: EstateServer, run: Runner) -> None:
     held.require()
     held.deadline.wait(80, "wait", held.where)
     held.keep()
-    with pytest.raises(errors.Unreachable):
+    with pytest.raises(errors.Refused):
         held.require()
     held.release()
 

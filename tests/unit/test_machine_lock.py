@@ -98,7 +98,7 @@ def test_a_lock_is_asked_for_directly_before_an_activation() -> None:
     lock = acquire(Starting(held))
     held.runs = False
     with (
-        pytest.raises(errors.Unreachable, match="which locks its license against other runs, has ended"),
+        pytest.raises(errors.Refused, match="which locks its license against other runs, has ended"),
         lock.activation(),
     ):
         pytest.fail("the activation began without the lock")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from avma import errors, keys
@@ -75,8 +75,9 @@ class Attempt:
     confirmation_id: str | None = None
     """With this ID, the machine is activated by phone instead of the internet."""
     changed: bool = False
+    held: HeldLock | None = None
+    """The lock of the machine, if the caller holds it. Otherwise, the attempt acquires and releases it if necessary."""
     product: Product | None = field(init=False)
-    _held: HeldLock | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.product = self.found.product
@@ -95,29 +96,31 @@ class Attempt:
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
     def reach(self, goal: Goal, read_again: bool = False) -> None:
-        """Reach the goal like `license`, but without the lock of the machine: the caller already holds it."""
+        """Reach the goal like `license`. The caller already has the machine to itself in this process."""
+        lock_of_caller = self.held
         steps = LicensingSteps(goal, self.machine.where, self.product)
         try:
             drive(steps.run(read_again), self._perform)
         finally:
             self.product, self.changed = steps.product, steps.changed
-            if self._held is not None and goal.is_activated(self.product):
-                self._held.unfinished = False
-            sole_spender.release(self._held, self.operation)
+            if self.held is not None and goal.is_activated(self.product):
+                self.held.unfinished = False
+            if self.held is not lock_of_caller:
+                sole_spender.release(self.held, self.operation)
 
     def _perform(self, step: Step) -> Product | None:
         wmi, version, deadline = self.machine.wmi, self.found.service_version, self.operation.deadline
         self._keep_lock(step)
         match step:
             case LockMachine():
-                self._held = sole_spender.lock(self.machine, self.operation)
+                self.held = self.held or sole_spender.lock(self.machine, self.operation)
             case InstallKey(product_key):
                 self._say(f"installing key {keys.masked(product_key)}")
                 return self._seen(licensing.install_product_key(wmi, version, product_key, deadline))
             case RefreshStatus():
                 licensing.refresh_license_status(wmi, version, deadline)
             case Activate(product):
-                with sole_spender.activation(self._held):
+                with sole_spender.activation(self.held):
                     return self._seen(self._activate(product))
             case ReadProduct(partial_product_key):
                 self.product = licensing.read_product(wmi, deadline, partial_product_key)
@@ -132,13 +135,13 @@ class Attempt:
         """Keep the lock of the machine.
 
         Raises:
-            Unreachable: the lock was lost, and the step changes the key.
+            Refused: the lock was lost, and the step changes the key.
         """
-        if self._held is None:
+        if self.held is None:
             return
-        self._held.keep()
+        self.held.keep()
         if isinstance(step, InstallKey):
-            self._held.require()
+            self.held.require()
 
     def _seen(self, product: Product | None) -> Product | None:
         """Keep the product that a change returned. None means that the change returned no product."""
@@ -191,12 +194,14 @@ def uninstall(
         AvmaError: `obstacle`, if the key would be uninstalled. After any other error the key may still be installed.
     """
     tried = "uninstall the product key"
-    with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
-        if product is None:
+    with _undoing(machine, machine_id, partial_product_key, operation, tried) as own:
+        if own is None:
             return
         if obstacle is not None:
             raise obstacle
+        product = own.product
         operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
+        sole_spender.confirm(own.held)
         lost: errors.AvmaError | None = None
         try:
             licensing.uninstall_product_key(machine.wmi, product.activation_id, operation.deadline)
@@ -222,18 +227,27 @@ def restore(
         AvmaError: the resource's own key may still be installed.
     """
     tried = "restore the KMS client key"
-    with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
-        if product is not None:
+    with _undoing(machine, machine_id, partial_product_key, operation, tried) as own:
+        if own is not None:
             found = machine.licensing(operation.deadline)
-            attempt = Attempt(machine, found, machine.license_lock.changes.era, operation)
+            attempt = Attempt(machine, found, machine.license_lock.changes.era, operation, held=own.held)
+            sole_spender.confirm(own.held)
             attempt.reach(Goal(product_key, activate=False))
+
+
+@dataclass(frozen=True)
+class _OwnKey:
+    """The installed key of a resource, and the lock of its machine. A key that Microsoft did not sell has no lock."""
+
+    product: Product
+    held: HeldLock | None = None
 
 
 @contextmanager
 def _undoing(
     machine: Machine, machine_id: str, partial_product_key: str | None, operation: Operation, tried: str
-) -> Iterator[Product | None]:
-    """Yield the product with the resource's own key, None if the key stays. Holds the lock of the machine.
+) -> Iterator[_OwnKey | None]:
+    """Yield the resource's own key, None if the key stays. Holds the lock of the machine.
 
     Raises:
         Refused: the claims do not show whether another resource needs the key.
@@ -242,8 +256,8 @@ def _undoing(
     with machine.license_lock.exclusive(machine.license_lock.changes.era, operation.deadline, where):
         claim = keeper(operation.claims, operation.resource, machine_id, partial_product_key, where, tried)
         if claim is None:
-            with _own_locked(machine, partial_product_key, operation) as product:
-                yield product
+            with _own_locked(machine, partial_product_key, operation) as own:
+                yield own
         elif claim.resource == operation.resource:
             operation.status(f"{machine.name}: this run created the resource again, so its key stays installed")
             yield None
@@ -254,24 +268,25 @@ def _undoing(
 
 
 @contextmanager
-def _own_locked(machine: Machine, partial_product_key: str | None, operation: Operation) -> Iterator[Product | None]:
+def _own_locked(machine: Machine, partial_product_key: str | None, operation: Operation) -> Iterator[_OwnKey | None]:
     """Yield the result of `_own`. A key that Microsoft sold stays locked against other processes in the block."""
-    product = _own(machine, partial_product_key, operation)
-    if product is None or product.channel not in BOUGHT:
-        yield product
+    own = _own(machine, partial_product_key, operation)
+    if own is None or own.product.channel not in BOUGHT:
+        yield own
         return
     held = sole_spender.lock(machine, operation)
     try:
-        yield _own(machine, partial_product_key, operation)
+        own = _own(machine, partial_product_key, operation)
+        yield own and replace(own, held=held)
     finally:
         sole_spender.release(held, operation)
 
 
-def _own(machine: Machine, partial_product_key: str | None, operation: Operation) -> Product | None:
-    """Return the product with the resource's key, of several products. Warn if there is no such product."""
+def _own(machine: Machine, partial_product_key: str | None, operation: Operation) -> _OwnKey | None:
+    """Return the resource's key, of several products. Warn if there is no such product."""
     product = licensing.read_product(machine.wmi, operation.deadline, partial_product_key or "")
     if product is not None and product.partial_product_key == partial_product_key:
-        return product
+        return _OwnKey(product)
     operation.warn(f"{machine.name}: the key of this resource is no longer installed, so the provider changed nothing")
     return None
 

@@ -46,6 +46,12 @@ def activation(held: HeldLock | None) -> AbstractContextManager[None]:
     return nullcontext() if held is None else held.activation()
 
 
+def confirm(held: HeldLock | None) -> None:
+    """Ask the machine for the lock. See `HeldLock.confirm`."""
+    if held is not None:
+        held.confirm()
+
+
 def release(held: HeldLock | None, operation: Operation) -> None:
     """Release the lock. See `HeldLock.release`."""
     if held is None:

@@ -59,23 +59,34 @@ class HeldLock:
             self._give_sign()
 
     def require(self) -> None:
-        """Raise Unreachable if the lock was lost, so another process may be changing the machine."""
+        """Raise Refused if the lock was lost, so another process may be changing the machine.
+
+        The machine may well be reachable, so `deleteUnreachable` must not forget its key.
+        """
         if self.lost:
             answer = "PowerShell on the machine, which locks its license against other runs, has ended"
-            raise errors.Unreachable("change the license", self.where, answer, RUN_AGAIN)
+            raise errors.Refused("change the license", self.where, answer, RUN_AGAIN)
+
+    def confirm(self) -> None:
+        """Ask the machine for the lock, which takes a second.
+
+        Raises:
+            Refused: the lock was lost.
+        """
+        self._give_sign()
+        self.require()
 
     @contextmanager
     def activation(self) -> Iterator[None]:
-        """Spend an activation in the block. Directly before it, ask the machine for the lock, which takes a second.
+        """Spend an activation in the block. Directly before it, ask the machine for the lock.
 
         Without its result, the activation counts as unfinished. Cancelled and TimedOut mean that it was not sent:
         after the request, they are `AnswerLost`.
 
         Raises:
-            Unreachable: the lock was lost.
+            Refused: the lock was lost.
         """
-        self._give_sign()
-        self.require()
+        self.confirm()
         self.unfinished = True
         try:
             yield
