@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from avma import errors
+from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine_lock import MUTEX, HeldLock, MachineLock
 from avma.wsman import psrp
@@ -289,6 +290,33 @@ def test_a_process_that_loses_its_lock_begins_no_further_change(estate: EstateSe
     estate.faults("hv01", [])
     assert run.license().outputs.license_status is LicenseStatus.LICENSED
     assert counts(estate)["activations"] == 1
+
+
+def test_no_warning_of_a_locked_machine_follows_a_lost_lock(estate: EstateServer, run: Runner) -> None:
+    estate.faults("hv01", [{"operation": ACTIVATE, "answer": "drop", "times": 1}])
+    run.skip_pauses(estate)
+    run.seconds = 300
+    run.told = ClosingShells(estate)
+    with pytest.raises(errors.PartlyDone):
+        run.license()
+    assert any("waiting for activation" in text for text in run.told)
+    assert not [text for text in run.told if "stays locked" in text]
+    assert counts(estate)["openShells"] == 0
+
+
+def test_an_unread_installation_id_begins_no_activation(
+    estate: EstateServer, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misread(*_: object) -> str:
+        raise errors.UnexpectedAnswer("read the installation ID", HV01, "the answer is not SOAP", "check the port")
+
+    monkeypatch.setattr(licensing, "installation_id", misread)
+    with pytest.raises(errors.PartlyDone, match="could not read the installation ID") as caught:
+        run.license(confirmation_id="1" * 48)
+    assert not caught.value.cause.in_doubt
+    assert not [text for text in run.told if "stays locked" in text or "waiting for activation" in text]
+    assert counts(estate)["openShells"] == 0
+    assert methods(estate, "hv01") == {"InstallProductKey": 1}
 
 
 class ClosingShells(list[str]):

@@ -102,6 +102,7 @@ GOALS = {
     "a key that can be used up": Goal(WANTED, channel=None),
     "a key without its activation": Goal(WANTED, activate=False),
     "an AVMA key": Goal(WANTED, channel=AVMA),
+    "a key that is activated by phone": Goal(WANTED, by_phone=True),
 }
 _STARTS = {
     "without a key": Machine(MAK, None, licensed=False),

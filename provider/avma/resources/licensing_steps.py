@@ -54,6 +54,13 @@ class RefreshStatus:
 
 
 @dataclass(frozen=True)
+class ReadInstallationId:
+    """Read the installation ID of a product that is activated by phone. It is a step of its own: it spends nothing."""
+
+    product: Product
+
+
+@dataclass(frozen=True)
 class Activate:
     """Activate a product through the internet, through the host, or by phone."""
 
@@ -74,7 +81,7 @@ class Wait:
     seconds: float
 
 
-Step: TypeAlias = LockMachine | InstallKey | RefreshStatus | Activate | ReadProduct | Wait
+Step: TypeAlias = LockMachine | InstallKey | RefreshStatus | ReadInstallationId | Activate | ReadProduct | Wait
 Steps: TypeAlias = Generator[Step, Product | None, None]
 
 
@@ -86,11 +93,13 @@ class Goal:
         product_key: the key to install unless it is installed.
         activate: whether Windows has to be activated.
         channel: the required channel of the license. None if any will do.
+        by_phone: whether to activate Windows by phone instead of the internet.
     """
 
     product_key: str
     activate: bool = True
     channel: LicenseChannel | None = None
+    by_phone: bool = False
 
     @property
     def is_limited(self) -> bool:
@@ -223,6 +232,8 @@ class LicensingSteps:
         if self.product is None:
             remedy = f"set {setting('product_key')}"
             raise errors.Refused(_ACTIVATE, self.where, "no product key is installed", remedy)
+        if self.goal.by_phone:
+            yield ReadInstallationId(self.product)
         trouble: errors.AvmaError | None = None
         seen: Product | None = None
         try:

@@ -21,6 +21,7 @@ from avma.resources.licensing_steps import (
     InstallKey,
     LicensingSteps,
     LockMachine,
+    ReadInstallationId,
     ReadProduct,
     RefreshStatus,
     Step,
@@ -78,6 +79,7 @@ class Attempt:
     held: HeldLock | None = None
     """The lock of the machine, if the caller holds it. Otherwise, the attempt acquires and releases it if necessary."""
     product: Product | None = field(init=False)
+    _installation_id: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.product = self.found.product
@@ -92,7 +94,8 @@ class Attempt:
         """
         lock = self.machine.license_lock
         with lock.exclusive(self.since, self.operation.deadline, self.machine.where) as overtaken:
-            self.reach(Goal(product_key, activate, channel), read_again=overtaken)
+            by_phone = self.confirmation_id is not None
+            self.reach(Goal(product_key, activate, channel, by_phone), read_again=overtaken)
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
     def reach(self, goal: Goal, read_again: bool = False) -> None:
@@ -119,6 +122,8 @@ class Attempt:
                 return self._seen(licensing.install_product_key(wmi, version, product_key, deadline))
             case RefreshStatus():
                 licensing.refresh_license_status(wmi, version, deadline)
+            case ReadInstallationId(product):
+                self._installation_id = licensing.installation_id(wmi, product.activation_id, deadline)
             case Activate(product):
                 with sole_spender.activation(self.held):
                     return self._seen(self._activate(product))
@@ -153,7 +158,8 @@ class Attempt:
         self._say("activating")
         if self.confirmation_id is None:
             return licensing.activate(wmi, product.activation_id, product.partial_product_key, deadline)
-        licensing.deposit_confirmation_id(wmi, product.activation_id, self.confirmation_id, deadline)
+        ids = {"InstallationId": self._installation_id, "ConfirmationId": self.confirmation_id}
+        licensing.deposit_confirmation_id(wmi, product.activation_id, ids, deadline)
         return None
 
     def _say(self, text: str) -> None:

@@ -57,7 +57,7 @@ def release(held: HeldLock | None, operation: Operation) -> None:
     if held is None:
         return
     held.release()
-    if held.unfinished:
+    if held.unfinished and not held.lost:
         seconds = round(held.idle_timeout)
         operation.warn(
             f"{held.where}: stays locked against other runs for {seconds} seconds, because the last activation may "

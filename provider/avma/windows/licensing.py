@@ -324,15 +324,14 @@ def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
     return rows[0].text("OfflineInstallationId") or ""
 
 
-def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:
-    """Activate a product by phone, with the activation center's confirmation ID.
+def deposit_confirmation_id(wmi: Wmi, activation_id: str, ids: Mapping[str, str], deadline: Deadline) -> None:
+    """Activate a product by phone, with its `InstallationId` and the activation center's `ConfirmationId`.
 
     Raises:
         LicensingFault: the confirmation ID does not belong to the installation ID.
         AnswerLost: no answer came. The product may be activated.
     """
     context = Context("activate Windows by phone", wmi.where, deadline)
-    ids = {"InstallationId": installation_id(wmi, activation_id, deadline), "ConfirmationId": confirmation_id}
     wmi.invoke(context, _DEPOSIT_CONFIRMATION_ID, {"ID": activation_id}, ids)
 
 
