@@ -1,10 +1,12 @@
 """The machine of a stored resource. Before an update or a deletion changes a machine, it must be that one.
 
 The name of a host can lead to another machine: after a change in DNS, a new address, or new hardware. Keys prove
-nothing, because many hosts share one.
+nothing, because many hosts share one. The name of a cluster can lead to another cluster, whose nodes all seem new.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from avma import errors
 from avma.properties import Values
@@ -52,3 +54,39 @@ def warn_of_another_machine(stored: Values, found: str, name: str, operation: Op
             f"state now describes the machine {found}, so {NEXT_RUN} and a deletion change that machine. If this is "
             f"wrong, correct the name in DNS or {setting('connection')}, and {REFRESH} again"
         )
+
+
+def another_cluster(
+    stored: Sequence[Values], found: Mapping[str, str | None], where: str, tried: str
+) -> errors.Refused | None:
+    """Return the error if none of the nodes that a cluster reports is one of the stored nodes. None if one can be.
+
+    A node is a stored one by its name or by its identity. Without an identity, its name alone counts.
+
+    Args:
+        stored: the stored nodes. Older versions stored no identity.
+        found: the identities of the reported nodes, by name. None for a node that could not be read.
+        where: the cluster.
+        tried: the purpose as a verb phrase.
+    """
+    names = {str(node.get("node")) for node in stored}
+    identified = [node for node in stored if node.get("machine_id")]
+    read = [identity for identity in found.values() if identity is not None]
+    is_known = any(not is_another(node, identity) for node in identified for identity in read)
+    if not identified or not read or is_known or names & found.keys():
+        return None
+    before, now = ", ".join(sorted(names)), ", ".join(sorted(found))
+    answer = f"the cluster with the nodes {now} answers there, and this resource has the nodes {before}"
+    remedy = (
+        f"check the name in DNS, {setting('cluster')} and {setting('connection')}; if the nodes {now} take the place "
+        f"of the others, {REFRESH}, so that the state describes them"
+    )
+    return errors.Refused(tried, where, answer, remedy)
+
+
+def warn_of_another_cluster(error: errors.Refused, operation: Operation) -> None:
+    """Warn in a refresh that the state is going to describe another cluster than before."""
+    operation.warn(
+        f"{error.where}: {error.answer}. The state now describes the nodes that answer, so {NEXT_RUN} changes them. If "
+        f"this is wrong, correct the name in DNS, {setting('cluster')} or {setting('connection')}, and {REFRESH} again"
+    )

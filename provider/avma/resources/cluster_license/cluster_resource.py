@@ -7,7 +7,7 @@ as a whole. A node is licensed like a host of HostLicense.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ from avma.resources.resource import (
     Result,
     Stored,
 )
-from avma.resources.stored_machine import warn_of_another_machine
+from avma.resources.stored_machine import another_cluster, warn_of_another_cluster, warn_of_another_machine
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _KEYS = ("product_key", "product_keys")
@@ -185,23 +185,26 @@ class ClusterLicenseResource(Resource):
 
         If all nodes fail, `read` raises.
         """
-        return self._read(identifier, stored, operation, read_node)
+        return self._read(identifier, stored, operation)
 
     def try_settings(self, identifier: str, stored: Stored, operation: Operation) -> Result | None:
         """See `Resource.try_settings`. They must lead to the same machines."""
-        return self._read(identifier, stored, operation, read_same_node)
+        return self._read(identifier, stored, operation, only_same=True)
 
     def _read(
-        self,
-        identifier: str,
-        stored: Stored | None,
-        operation: Operation,
-        read: Callable[[NodeState, Operation], None],
+        self, identifier: str, stored: Stored | None, operation: Operation, only_same: bool = False
     ) -> Result | None:
+        """Read all nodes. With `only_same`, they must be the stored machines."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(ClusterLicenseInputs, wanted)
         nodes = _nodes_of(inputs, operation, stored)
+        read = read_same_node if only_same else read_node
         each(nodes, lambda node: read(node, operation))
+        other = _another_cluster(inputs, stored, nodes)
+        if other is not None and only_same:
+            raise other
+        if other is not None:
+            warn_of_another_cluster(other, operation)
         require_distinct(nodes)
         for node in nodes:
             if node.state is not None:
@@ -234,6 +237,9 @@ class ClusterLicenseResource(Resource):
         _require_known(inputs, nodes)
         operation.status("reading the licenses of the nodes")
         each(nodes, lambda node: read_same_node(node, operation))
+        other = _another_cluster(inputs, stored, nodes)
+        if other is not None:
+            raise other
         version = inputs.product_key_version.value if inputs.product_key_version else None
         for node in nodes:
             if node.state is not None:
@@ -267,6 +273,16 @@ def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored
         node.product_key = key_of(node.name, inputs.product_keys or {}) or inputs.product_key
         node.known = known_nodes.get(node.name, {})
     return nodes
+
+
+def _another_cluster(
+    inputs: ClusterLicenseInputs, stored: Stored | None, nodes: Sequence[NodeState]
+) -> errors.Refused | None:
+    """Return the error if the name of the cluster leads to another cluster. Declared nodes are the user's choice."""
+    if inputs.cluster is None or stored is None:
+        return None
+    found = {node.name: node.state.machine_id if node.state else None for node in nodes}
+    return another_cluster(stored.outputs.get("node_licenses") or [], found, inputs.cluster, TRIED)
 
 
 def _keep_verified(nodes: Sequence[NodeState], inputs: ClusterLicenseInputs, operation: Operation) -> None:
