@@ -10,7 +10,8 @@ import pytest
 from avma import errors, keys
 from avma.keys import KeyKind
 from avma.resources import machine_license, sole_spender
-from avma.resources.resource import Result
+from avma.resources.resource import Operation, Result
+from avma.windows.machine import Machine
 from avma.windows.machine_lock import HeldLock
 from avma_simulator import EstateServer
 from core.runner import HOST_KEY, HV01, OTHER_KEY, Runner, methods, published_key, stored
@@ -51,8 +52,8 @@ def test_a_key_stays_if_the_lock_is_lost_before_the_change(
 ) -> None:
     acquire = sole_spender.lock
 
-    def acquire_and_lose(*arguments: object) -> HeldLock | None:
-        held = acquire(*arguments)  # type: ignore[arg-type]
+    def acquire_and_lose(machine: Machine, operation: Operation) -> HeldLock | None:
+        held = acquire(machine, operation)
         estate.close_shells("hv01")
         return held
 

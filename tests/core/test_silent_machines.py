@@ -10,12 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from avma import errors
 from avma.configuration import Configuration, GuestDefaults
 from avma.windows.machine import CLOSING
+from avma.wsman.runspaces import RunningScript
+from avma.wsman.script import Output
 from core.phases import PHASES, Phase, causes, serving
 from core.powershell_direct.lab import GUEST_PASSWORD
 from core.runner import ADMINISTRATOR, PASSWORD, Runner
@@ -114,3 +117,20 @@ def test_the_time_limit_holds_on_a_machine_that_answers_nothing_any_more(tmp_pat
         assert call.ended - call.began < LIMIT + AFTER_LIMIT + LOAD
         require_close(run)
         assert silence.holds
+
+
+def test_the_end_of_a_script_does_not_wait_for_its_machine():
+    over = threading.Event()
+    no_pool: Any = None
+
+    def end(_pool):
+        thread = threading.Thread(target=over.wait, daemon=True)
+        thread.start()
+        return thread
+
+    script = RunningScript(no_pool, output=Output((), (), completed=False), _end=end)
+    ending = threading.Thread(target=script.end, daemon=True)
+    ending.start()
+    ending.join(AFTER_CANCEL + LOAD)
+    assert not ending.is_alive()
+    over.set()

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from avma import errors
+from avma.resources import sole_spender
+from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
+from avma.windows.machine import Machine
 from avma.windows.machine_lock import MUTEX, HeldLock, MachineLock
 from avma.wsman import psrp
 from avma_simulator import EstateServer, load_estate, running
@@ -290,6 +293,31 @@ def test_a_process_that_loses_its_lock_begins_no_further_change(estate: EstateSe
     estate.faults("hv01", [])
     assert run.license().outputs.license_status is LicenseStatus.LICENSED
     assert counts(estate)["activations"] == 1
+
+
+def test_a_lost_answer_releases_the_lock_if_the_activation_shows(estate: EstateServer, run: Runner) -> None:
+    estate.faults("hv01", [{"operation": ACTIVATE, "answer": "drop", "after": True, "times": 1}])
+    assert run.license().outputs.license_status is LicenseStatus.LICENSED
+    assert not [text for text in run.told if "stays locked" in text]
+    assert counts(estate)["openShells"] == 0
+
+
+def test_no_key_is_installed_after_the_lock_is_lost(
+    estate: EstateServer, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.skip_pauses(estate)
+    acquire = sole_spender.lock
+
+    def acquire_and_lose(machine: Machine, operation: Operation) -> HeldLock | None:
+        held = acquire(machine, operation)
+        estate.close_shells("hv01")
+        operation.deadline.wait(25, "wait", HV01)  # longer than a lock goes without a sign of life
+        return held
+
+    monkeypatch.setattr(sole_spender, "lock", acquire_and_lose)
+    with pytest.raises(errors.Refused, match="which locks its license against other runs, has ended"):
+        run.license()
+    assert methods(estate, "hv01") == {}
 
 
 def test_no_warning_of_a_locked_machine_follows_a_lost_lock(estate: EstateServer, run: Runner) -> None:

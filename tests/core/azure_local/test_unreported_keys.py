@@ -159,6 +159,7 @@ def test_a_key_whose_answer_was_lost_is_not_applied_twice(estate, run, sets):
         match=r"does not apply it again by itself.* not used up twice.*replace this resource",
     ) as caught:
         run.license(MUTE, KEY_2022)
+    assert [text for text in run.told if "stays locked" in text]
     reached = caught.value.state
     assert reached.outputs.partial_product_key == "4678B"
     assert update(run, reached).outputs.partial_product_key == "4678B"
@@ -169,3 +170,4 @@ def test_a_key_whose_answer_was_lost_is_not_applied_twice(estate, run, sets):
 def test_a_lost_answer_is_no_matter_where_the_key_shows(estate, run, sets):
     assert run.license(PLAIN, KEY_2022).outputs.partial_product_key == "4678B"
     assert sets == ["4678B"]
+    assert not [text for text in run.told if "stays locked" in text]
