@@ -21,7 +21,7 @@ def test_the_simulator_accepts_the_files(tmp_path: Path) -> None:
     assert code == 0
     found = load(str(tmp_path / "new" / "avma.pssc"))
     assert found.accounts == ("LAB\\svc-avma", "LAB\\müller")
-    assert set(found.functions.values()) == {("cim-in-guest", "4"), ("license-lock", "1")}
+    assert set(found.functions.values()) == {("cim-in-guest", "4"), ("license-lock", "2")}
     assert "Register-PSSessionConfiguration -Name avma -Path .\\avma.pssc" in said
     assert "pulumi config set avma:configurationName avma" in said
 

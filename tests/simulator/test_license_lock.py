@@ -1,4 +1,4 @@
-"""The script `license-lock 1`: who holds the mutex of a machine, and when it becomes free."""
+"""The script `license-lock 2`: who holds the mutex of a machine, and when it becomes free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from avma_simulator import EstateServer
 from simulator.psrp import FAILED, connected
 
-SCRIPT = "# avma-script: license-lock 1\n"
+SCRIPT = "# avma-script: license-lock 2\n"
 
 
 @pytest.fixture

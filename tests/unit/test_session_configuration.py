@@ -45,7 +45,7 @@ def test_the_session_is_restricted_and_runs_as_a_virtual_account():
 
 def test_the_files_have_these_entries_and_no_others():
     """The keys and their values are those of the pages that `session_configuration` names."""
-    functions = [f"Invoke-Avma{name}" for name in ("CimInGuest4", "LicenseLock1")]
+    functions = [f"Invoke-Avma{name}" for name in ("CimInGuest4", "LicenseLock2")]
     files = {path: dict(data_files.parse(text)) for path, text in GUESTS.files().items() if not path.endswith(".psm1")}
     identifiers = [uuid.UUID(entries.pop("GUID")) for entries in files.values()]
     assert len(set(identifiers)) == len(files)

@@ -1,4 +1,4 @@
-r"""The script `license-lock 1`: it holds the mutex `Global\avma-license` of its machine until it ends.
+r"""The script `license-lock 2`: it holds the mutex `Global\avma-license` of its machine until it ends.
 
 Windows releases a mutex when its thread ends, for whatever reason (learn.microsoft.com, "Mutexes"). A runspace pool
 ends when it hears nothing of its client (New-PSSessionOption, `IdleTimeout`).

@@ -7,6 +7,6 @@ from avma_simulator.shells.interpreter import Scripts
 
 SCRIPTS: Scripts = {
     ("cim-in-guest", "4"): cim_in_guest.run,
-    ("license-lock", "1"): license_lock.run,
+    ("license-lock", "2"): license_lock.run,
     ("server-avma-manager", "2"): server_avma_manager.run,
 }

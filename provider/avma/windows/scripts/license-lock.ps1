@@ -1,4 +1,4 @@
-# avma-script: license-lock 1
+# avma-script: license-lock 2
 # Holds a named mutex of Windows while its caller changes the license of the machine, so that two callers do not change
 # it at once. The output is one JSON object for each state: waiting, then busy or held. It stays held until the caller
 # ends the script, and at most for the Lifetime. A thread owns a mutex, so one pipeline must acquire it and hold it.
@@ -8,8 +8,6 @@ param([double] $Patience, [double] $Lifetime)
 $ProgressPreference = 'SilentlyContinue'
 
 function Write-State($state) { ConvertTo-Json -InputObject @{ state = $state } -Compress }
-
-function Get-SecondsSince($start) { ((Get-Date).ToUniversalTime() - $start).TotalSeconds }
 
 if ("$($ExecutionContext.SessionState.LanguageMode)" -ne 'FullLanguage') {
     Write-State 'unsupported'
@@ -23,7 +21,9 @@ $sddl = 'D:P(A;;0x1f0001;;;BA)(A;;0x1f0001;;;SY)(A;;0x1f0001;;;OW)'
 $security = New-Object -TypeName System.Security.AccessControl.MutexSecurity
 $security.SetSecurityDescriptorSddlForm($sddl, 'Access')
 
-$start = (Get-Date).ToUniversalTime()
+# The clock of the machine can jump, for example when it synchronizes. A stopwatch does not.
+$watch = New-Object -TypeName System.Diagnostics.Stopwatch
+$watch.Start()
 $mutex = $null
 $created = $false
 $held = $false
@@ -47,13 +47,13 @@ try {
         if ($held) { break }
         if (-not $waiting) { Write-State 'waiting' }
         $waiting = $true
-        if ((Get-SecondsSince $start) -ge $Patience) {
+        if ($watch.Elapsed.TotalSeconds -ge $Patience) {
             Write-State 'busy'
             return
         }
     }
     Write-State 'held'
-    while ((Get-SecondsSince $start) -lt $Lifetime) { Start-Sleep -Seconds 1 }
+    while ($watch.Elapsed.TotalSeconds -lt $Lifetime) { Start-Sleep -Seconds 1 }
 }
 finally {
     if ($held) { $mutex.ReleaseMutex() }
