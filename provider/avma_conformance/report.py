@@ -60,7 +60,7 @@ def report_of(product: str, windows: Windows, results: Iterable[FactResult], exc
 def _anonymous(result: FactResult, exchanges: Anonymous) -> FactResult:
     if result.verdict is FactVerdict.NOT_RUN:
         return result
-    clear = exchanges.text
+    clear = exchanges.text  # keeps the words of the suite, also those of `NotHere`
     return FactResult(
         result.fact, result.verdict, clear(result.expected), clear(result.found), result.first, result.last
     )

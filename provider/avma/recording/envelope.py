@@ -27,6 +27,7 @@ from avma.recording import fragments, properties, shapes
 from avma.recording.queries import with_literals
 from avma.recording.sentences import Sentences
 from avma.recording.standins import Standins
+from avma.recording.vocabulary import Vocabulary
 from avma.redaction import Redactor
 
 NOT_XML = "[not XML]"
@@ -39,14 +40,22 @@ _OWN_SCRIPT = "# avma-script: "
 _GUID = re.compile(shapes.GUID, re.IGNORECASE)
 _CARRIED = ("stream", "arguments", "creationxml")
 """Elements with the input and output of remote shells."""
+_NO_VOCABULARY = Vocabulary()
 _NO_XML = (SAXException, ParseError, DefusedXmlException, ValueError, LookupError)
 
 
 class Rewriter:
-    """Rewrites the messages of one recording."""
+    """Rewrites the messages of one recording, and texts of this project about them.
 
-    def __init__(self, standins: Standins, secrets: Iterable[str]) -> None:
+    Args:
+        standins: the stand-ins of the recording.
+        secrets: the secrets to remove.
+        vocabulary: the words that stay in texts of this project.
+    """
+
+    def __init__(self, standins: Standins, secrets: Iterable[str], vocabulary: Vocabulary = _NO_VOCABULARY) -> None:
         self._standins = standins
+        self._vocabulary = vocabulary
         self._sentences = Sentences(standins)
         self._redact = Redactor()
         self._redact.learn(secrets)
@@ -71,12 +80,12 @@ class Rewriter:
 
     def own_text(self, text: str) -> str:
         """Return a text of this project without secrets and without the names of machines."""
-        return self._sentences.without_names(self._without_secrets(text))
+        return self._sentences.without_names(self._without_secrets(text), self._vocabulary)
 
     def value(self, name: str, value: str) -> str:
         """Return the value of a property, an element or an attribute without identifying parts."""
         kind, cleared = name.lower(), self._without_secrets(value)
-        if properties.stays(kind, value):
+        if properties.stays(kind, value) or (kind == "lang" and self._vocabulary.covers(value)):
             return value
         if value.lstrip().startswith("<INSTANCE"):
             return self._embedded(value)

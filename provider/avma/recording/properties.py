@@ -32,7 +32,7 @@ _FORMS = (
         "xmlns Address Action ResourceURI FaultDetail State Code Dialect ProtocolVersion",
     ),
     (r"\w+:\w+", "Value type"),
-    (r"[\w-]{2,11}", "lang"),
+    (r"[\w-]{2,35}", "lang"),
     (r"\s*", "Command"),
     (r"root/\w+(?:/\w+)?", "__cimnamespace"),
     (r"(?:%systemroot%|C:\\Windows)\\system32\\(?:wbem\\)?\w+\.(?:dll|mui)", "path"),

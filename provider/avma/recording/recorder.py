@@ -19,9 +19,11 @@ from avma.context import Context
 from avma.errors import AvmaError
 from avma.recording.envelope import Rewriter
 from avma.recording.standins import Standins
+from avma.recording.vocabulary import Vocabulary
 from avma.wsman.pipe import Pipe
 
 FORMAT = "avma recording 1"
+_NO_VOCABULARY = Vocabulary()
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class Recorder:
         """Yield the lines of the recording: its format and machines, then each exchange in order."""
         return self.anonymous().lines()
 
-    def anonymous(self) -> Anonymous:
-        """Return the exchanges so far without names and secrets."""
-        return Anonymous(self._copy())
+    def anonymous(self, vocabulary: Vocabulary = _NO_VOCABULARY) -> Anonymous:
+        """Return the exchanges so far without names and secrets. The vocabulary stays in texts of this project."""
+        return Anonymous(self._copy(), vocabulary)
 
     def _copy(self) -> list[Exchange]:
         with self._lock:
@@ -70,13 +72,18 @@ class Recorder:
 
 
 class Anonymous:
-    """Exchanges without names and secrets. Each name has the same stand-in in all of them."""
+    """Exchanges without names and secrets. Each name has the same stand-in in all of them.
 
-    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+    Args:
+        exchanges: the exchanges.
+        vocabulary: the words that stay in texts of this project.
+    """
+
+    def __init__(self, exchanges: Sequence[Exchange], vocabulary: Vocabulary = _NO_VOCABULARY) -> None:
         self._exchanges = exchanges
         standins = Standins()
         self._machines = {each.connection: _stand_in(each.connection, standins) for each in exchanges}
-        self._rewriter = Rewriter(standins, [connection.password for connection in self._machines])
+        self._rewriter = Rewriter(standins, [connection.password for connection in self._machines], vocabulary)
         for exchange in exchanges:
             self._rewriter.learn(exchange.answer or b"")
 

@@ -7,11 +7,12 @@ within words, dots, dashes, backslashes, equals signs and quotation marks do.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from avma.recording import shapes
 from avma.recording.standins import STANDIN, Standins
+from avma.recording.vocabulary import Vocabulary
 
 _ABBREVIATIONS = """a i os sp wmi kms mak avma dns tls ssl http https wsman wql cim spn ntlm credssp xml soap uri url
 spp sku oem epr dcom com rpc tcp udp ip id sid uuid guid vm vms hresult cpu bios uefi utc ad oob oot sl eval volume
@@ -64,14 +65,17 @@ class Sentences:
 
     def clear(self, sentence: str) -> str:
         """Return a sentence without identifying words."""
-        return self._replaced(sentence, _PIECES, self._piece)
+        return self._replaced(sentence, _PIECES, self._piece, self._standins.phrases(sentence))
 
-    def without_names(self, text: str) -> str:
+    def without_names(self, text: str, vocabulary: Vocabulary) -> str:
         """Return a text of this project without the names, addresses and identifiers of machines. Other words stay."""
-        return self._replaced(text, _TOKEN, self._name)
+        phrases = [each for each in self._standins.phrases(text) if not vocabulary.covers(each)]
+        return self._replaced(text, _TOKEN, lambda found: self._name(found[0], vocabulary), phrases)
 
-    def _replaced(self, text: str, pieces: re.Pattern[str], rewrite: Callable[[re.Match[str]], str]) -> str:
-        pattern = "|".join(map(_bounded, self._standins.phrases(text)))
+    def _replaced(
+        self, text: str, pieces: re.Pattern[str], rewrite: Callable[[re.Match[str]], str], phrases: Iterable[str]
+    ) -> str:
+        pattern = "|".join(map(_bounded, phrases))
         if not pattern:
             return pieces.sub(rewrite, text)
         # Known names of several words, and those in scripts without spaces, come first: `pieces` would split them.
@@ -96,15 +100,20 @@ class Sentences:
         path = parts.path if parts.path in _PATHS else "/path"
         return f"{parts.scheme}://{f'[{given}]' if ':' in given else given}{port}{path}"
 
-    def _name(self, found: re.Match[str]) -> str:
-        token = found[0]
+    def _name(self, token: str, vocabulary: Vocabulary) -> str:
+        if token in vocabulary or _SCHEMA.fullmatch(token):
+            return token
         if re.fullmatch(shapes.GUID, token):
             return self._standins.guid(token)
         if _IDENTIFIER.fullmatch(token):
             return self._standins.identifier(token)
         if shapes.address_in(token):
             return self._standins.address(token)
-        return self._standins.known(token) or _PART.sub(lambda part: self._standins.known(part[0]) or part[0], token)
+        known = self._standins.known(token)
+        return known or _PART.sub(lambda part: self._name_in_token(part[0], vocabulary), token)
+
+    def _name_in_token(self, part: str, vocabulary: Vocabulary) -> str:
+        return part if part in vocabulary else self._standins.known(part) or part
 
     def _piece(self, found: re.Match[str]) -> str:
         piece = found[0]

@@ -160,6 +160,7 @@ def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> ConformanceRe
 
     from avma_cli.conformance.output import RunOutput
     from avma_conformance.report import report_of
+    from avma_conformance.words import vocabulary
     from pulumi_resource_avma import __version__
 
     windows = suite.begin()
@@ -169,7 +170,7 @@ def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> ConformanceRe
         for result in suite.run(facts, output.begin):
             output.result(result)
             results.append(result)
-        report = report_of(__version__, windows, results, suite.recorder.anonymous())
+        report = report_of(__version__, windows, results, suite.recorder.anonymous(vocabulary()))
         output.end(report)
     return report
 
