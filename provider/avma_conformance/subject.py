@@ -39,12 +39,14 @@ class Target:
     Attributes:
         connection: the connection of an administrator.
         user: the connection of an account that is not an administrator, if there is one.
-        guest: an account in the VMs of the host, if there is one.
+        guest: an account in the VM `vm`, if there is one.
+        vm: the name or id of the only VM that receives the password of `guest`.
     """
 
     connection: Connection
     user: Connection | None = None
     guest: Credential | None = None
+    vm: str | None = None
 
 
 class Subject:
@@ -141,7 +143,7 @@ class Subject:
 
     @property
     def guest_account(self) -> Credential:
-        """The account in the VMs of the host.
+        """The account in the VM of the target.
 
         Raises:
             NotHere: the target has none.
@@ -152,27 +154,35 @@ class Subject:
 
     @cached_property
     def guest_vm(self) -> VirtualMachine:
-        """The VM of `guest`.
+        """The VM of the target. No other VM receives the password of the account.
 
         Raises:
-            NotHere: there is no account, or no VM accepts it.
+            NotHere: the target has no account or no VM, or the VM is not running.
         """
-        account = self.guest_account
-        for vm in self.server.virtual_machines(self.deadline):
-            with contextlib.suppress(errors.AvmaError):
-                if vm.running:
-                    self.server.guest(vm.id, vm.name, account).licensing(self.deadline)
-                    return vm
-        raise NotHere("no running VM accepts the account for guests")
+        _, wanted = self.guest_account, self.target.vm
+        if not wanted:
+            raise NotHere("the target names no VM for the account")
+        vms = self.server.virtual_machines(self.deadline)
+        found = [vm for vm in vms if vm.id == wanted.lower()] or [vm for vm in vms if vm.name == wanted]
+        if len(found) != 1:
+            raise NotHere("the host has more than one VM of that name" if found else "the host has no VM of that name")
+        if not found[0].running:
+            raise NotHere("the VM of the account is not running")
+        return found[0]
 
     @cached_property
     def guest(self) -> GuestMachine:
-        """Windows in a VM of the host that accepts the account for guests.
+        """Windows in the VM of the target.
 
         Raises:
-            NotHere: there is no account, or no VM accepts it.
+            NotHere: the target has no account or no VM, or the VM is not running or does not accept the account.
         """
-        return self.server.guest(self.guest_vm.id, self.guest_vm.name, self.guest_account)
+        found = self.server.guest(self.guest_vm.id, self.guest_vm.name, self.guest_account)
+        try:
+            found.licensing(self.deadline)
+        except errors.LogonRefused as error:
+            raise NotHere("the VM does not accept the account for guests") from error
+        return found
 
     @property
     def user(self) -> Connection:

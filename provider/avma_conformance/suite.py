@@ -105,7 +105,6 @@ class Suite:
         system = server.system(Deadline(_IDENTIFYING))
         self._subject.begin()
         vendor = self._subject.row("SELECT Vendor FROM Win32_ComputerSystemProduct").text("Vendor")
-        self._here = {each: self._missing(each) for each in On}
         return Windows(str(system), system.build, vendor == _SIMULATED)
 
     def run(self, facts: Iterable[Fact], on_begin: Callable[[Fact], None] = lambda _: None) -> Iterator[FactResult]:
@@ -120,6 +119,8 @@ class Suite:
             return FactResult(fact, FactVerdict.NOT_RUN, found=fact.by_hand)
         if fact.effect not in self._permitted and fact.name not in self._named:
             return FactResult(fact, FactVerdict.NOT_RUN, found=f"it {fact.effect.value}")
+        if fact.on not in self._here:  # the first fact that needs it: only then, an account in a VM signs in
+            self._here[fact.on] = self._missing(fact.on)
         if self._here[fact.on]:
             return FactResult(fact, FactVerdict.NOT_HERE, found=self._here[fact.on])
         self._subject.begin()

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from avma.windows.machine import GuestMachine, Server
+from avma.wsman.script import Credential
 from avma_cli.__main__ import app
 from avma_conformance.facts import FACTS
 from avma_simulator import EstateServer
@@ -136,3 +138,40 @@ def test_another_service_than_windows_is_named(tmp_path: Path, answer: bytes, sa
         result = conformance("127.0.0.1", "--port", port, "--auth", "basic", "--insecure", code=3)
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def presented(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the names of the VMs that receive an account."""
+    found: list[str] = []
+    guest = Server.guest
+
+    def presenting(self: Server, vm_id: str, name: str, account: Credential) -> GuestMachine:
+        found.append(name)
+        return guest(self, vm_id, name, account)
+
+    monkeypatch.setattr(Server, "guest", presenting)
+    monkeypatch.setenv("AVMA_GUEST_PASSWORD", PASSWORD)
+    return found
+
+
+def test_only_the_named_vm_receives_the_guest_account(shared: EstateServer, presented: list[str]) -> None:
+    account = ("--guest-username", ADMINISTRATOR, "--vm", "moth")
+    conformance(HEALTHY, PLAIN, "--only", "identify", *account)
+    assert presented == []
+    conformance(HEALTHY, PLAIN, "--only", "guest", *account)
+    assert set(presented) == {"moth"}
+
+
+@pytest.mark.parametrize("vm", ["nobody", "sleeper"])
+def test_another_vm_does_not_take_the_place_of_the_named_one(
+    shared: EstateServer, presented: list[str], tmp_path: Path, vm: str
+) -> None:
+    document = report("--only", "firmware", "--guest-username", ADMINISTRATOR, "--vm", vm, folder=tmp_path)
+    assert (presented, set(verdicts(document).values())) == ([], {"not here"})
+
+
+def test_a_guest_account_needs_a_vm_and_a_vm_an_account(shared: EstateServer, presented: list[str]) -> None:
+    assert "--vm" in conformance(HEALTHY, PLAIN, "--guest-username", ADMINISTRATOR, code=2).stderr
+    assert "--guest-username" in conformance(HEALTHY, PLAIN, "--vm", "moth", code=2).stderr
+    assert presented == []

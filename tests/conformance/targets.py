@@ -1,6 +1,7 @@
 """The machines of the suite: simulated ones, or the real ones of a host list.
 
-A host list is the file of `avma report`. Passwords come from the environment variables of the provider. `AVMA_USER`
+A host list is the file of `avma report`. A host in it can also have the key `vm`: the name or id of the VM for facts
+about guests. Passwords come from the environment variables of the provider. `AVMA_USER`
 and `AVMA_USER_PASSWORD` name an account without administrator rights.
 """
 
@@ -11,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from avma.configuration import Configuration, GuestDefaults
 from avma.connection import Connection, resolve
 from avma.environment import complete, from_environment
 from avma.properties import build
 from avma.wsman.script import Credential
-from avma_cli.report.source import read
+from avma_cli.report.source import parse
 from avma_conformance.fact import On
 from avma_conformance.subject import Target
 from loopback import address, relocated
@@ -51,6 +54,14 @@ ROLES = {
     "annual": {On.WINDOWS},
 }
 """The facts that each simulated machine can show. A 2012 R2 host has no PowerShell Direct."""
+_GUESTS = {
+    "2016": "app16",
+    "2019": "app19",
+    "2022": "app22",
+    "2025": "app25",
+    "Azure Local": "app23",
+}
+"""The VM for facts about guests, by machine."""
 _USERS_MACHINE, _NOBODYS_MACHINE = address(30), address(31)
 """A machine has one account, so the accounts without rights are on other machines."""
 _NOBODY_ON = "2012 R2"
@@ -91,7 +102,9 @@ clusters:
 def simulated(name: str, by: int = 0) -> Target:
     """Return a simulated machine. `by` is added to the last number of each address."""
     user = _connection(relocated(_NOBODYS_MACHINE if name == _NOBODY_ON else _USERS_MACHINE, by))
-    return Target(_connection(relocated(MACHINES[name], by)), user, Credential(ACCOUNT, GUEST_PASSWORD))
+    return Target(
+        _connection(relocated(MACHINES[name], by)), user, Credential(ACCOUNT, GUEST_PASSWORD), _GUESTS.get(name)
+    )
 
 
 def _connection(host: str) -> Connection:
@@ -101,7 +114,8 @@ def _connection(host: str) -> Connection:
 
 def listed(file: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Target]:
     """Return the machines of a host list, by name."""
-    source = read(file)
+    text, vms = _without_vms(file.read_text(encoding="utf-8"))
+    source = parse(text, str(file))
     settings = build(Configuration, complete(source.settings, from_environment(Configuration)))
     found = {}
     for request in source.hosts:
@@ -110,5 +124,13 @@ def listed(file: Path, environment: Mapping[str, str] = os.environ) -> dict[str,
         account = Credential(guest.username, guest.password) if guest.username and guest.password else None
         user, secret = environment.get("AVMA_USER"), environment.get("AVMA_USER_PASSWORD")
         other = replace(connection, username=user, password=secret) if user and secret else None
-        found[request.host] = Target(connection, other, account)
+        found[request.host] = Target(connection, other, account, vms.get(request.host))
     return found
+
+
+def _without_vms(text: str) -> tuple[str, dict[str, str]]:
+    """Split a host list into one that `avma report` reads, and the VM of each host."""
+    document = yaml.safe_load(text)
+    hosts = [host for host in document.get("hosts") or () if isinstance(host, dict)]
+    vms = {host["host"]: str(host.pop("vm")) for host in hosts if "vm" in host}
+    return yaml.safe_dump(document), vms

@@ -54,6 +54,9 @@ def conformance(
     user: Annotated[
         str | None, typer.Option(help=f"An account without administrator rights. Its password is in {_OF_USER}.")
     ] = None,
+    vm: Annotated[
+        str | None, typer.Option(metavar="NAME_OR_ID", help="The VM of the guest account. No other VM receives it.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write a JSON report to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a Markdown report to this file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with all facts to this file.")] = None,
@@ -81,13 +84,15 @@ def conformance(
     from avma.redaction import Redactor
     from avma_cli.wording import COMMANDS
 
+    if "guest_username" in given and vm is None:
+        fail("--guest-username: add --vm with the name or the id of the VM")
     configuration = options.settings(given, {})
     settings = host_settings(host, configuration, address)
     redact = Redactor(COMMANDS)
     redact.learn([*secrets_of(settings), os.environ.get(_OF_USER, "")])
     facts, files = _facts(only, spend or ()), _Files(json_file, markdown, html, tuple(_columns(earlier or ())))
     with guarded("conformance"):
-        target = _target(host, settings, configuration, user)
+        target = _target(host, settings, configuration, user, vm)
         report = _run(target, facts, harmless, frozenset(spend or ()), record, redact)
         _write(report, files)
     raise typer.Exit(Exit.WRONG if report.differences else Exit.WELL)
@@ -119,7 +124,7 @@ def _columns(paths: Iterable[Path]) -> Iterator[Column]:
             fail(f"--with: {path}: {error}")
 
 
-def _target(host: str, settings: Any, configuration: Mapping[str, Any], user: str | None) -> Target:
+def _target(host: str, settings: Any, configuration: Mapping[str, Any], user: str | None, vm: str | None) -> Target:
     from avma.configuration import GuestDefaults
     from avma.connection import resolve
     from avma.properties import build
@@ -129,12 +134,14 @@ def _target(host: str, settings: Any, configuration: Mapping[str, Any], user: st
     connection = resolve(host, settings)
     guest = build(GuestDefaults, configuration.get("guest", {}))
     account = Credential(guest.username, guest.password) if guest.username and guest.password else None
+    if vm is not None and account is None:
+        fail("--vm: there is no account for the VM. Add --guest-username, and set AVMA_GUEST_PASSWORD")
     if user is None:
-        return Target(connection, None, account)
+        return Target(connection, None, account, vm)
     password = os.environ.get(_OF_USER)
     if not password:
         fail(f"--user: no password is set. Set {_OF_USER}")
-    return Target(connection, replace(connection, username=user, password=password), account)
+    return Target(connection, replace(connection, username=user, password=password), account, vm)
 
 
 def _run(

@@ -55,7 +55,16 @@ def read(path: Path) -> Source:
         SourceError: the file cannot be read, or is not a usable source.
     """
     name = "standard input" if path == STDIN else str(path)
-    values = _parts(_text(path, name), name)
+    return parse(_text(path, name), name)
+
+
+def parse(text: str, name: str) -> Source:
+    """Read the text of a source. Errors contain `name`.
+
+    Raises:
+        SourceError: the text is not a usable source.
+    """
+    values = _parts(text, name)
     settings, failures = _settings(values["settings"])
     hosts = list(_entries(values["hosts"], HostRequest, "hosts", "host", failures))
     clusters = list(_entries(values["clusters"], ClusterRequest, "clusters", "cluster", failures))
