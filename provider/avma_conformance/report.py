@@ -29,12 +29,14 @@ class ConformanceReport:
         windows: the Windows of the machine.
         results: the result of each fact.
         raw: the answers behind each difference, by the name of its fact.
+        notes: sentences about the whole run, such as why it stopped early.
     """
 
     product: str
     windows: Windows
     results: tuple[FactResult, ...]
     raw: Mapping[str, Sequence[str]]
+    notes: tuple[str, ...] = ()
 
     def counts(self) -> Counter[FactVerdict]:
         """Return the number of facts for each verdict."""
@@ -45,8 +47,15 @@ class ConformanceReport:
         """The facts that do not hold on the machine."""
         return tuple(result for result in self.results if result.verdict is FactVerdict.DIFFERS)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether the machine did not answer at least one fact."""
+        return any(result.verdict is FactVerdict.NO_ANSWER for result in self.results)
 
-def report_of(product: str, windows: Windows, results: Iterable[FactResult], exchanges: Anonymous) -> ConformanceReport:
+
+def report_of(
+    product: str, windows: Windows, results: Iterable[FactResult], exchanges: Anonymous, notes: Iterable[str] = ()
+) -> ConformanceReport:
     """Return the report of a run. Its texts contain stand-ins for the names in the exchanges."""
     found = tuple(results)
     raw = {
@@ -54,7 +63,8 @@ def report_of(product: str, windows: Windows, results: Iterable[FactResult], exc
         for each in found
         if each.verdict is FactVerdict.DIFFERS
     }
-    return ConformanceReport(product, windows, tuple(_anonymous(each, exchanges) for each in found), raw)
+    shown = tuple(_anonymous(each, exchanges) for each in found)
+    return ConformanceReport(product, windows, shown, raw, tuple(map(exchanges.text, notes)))
 
 
 def _anonymous(result: FactResult, exchanges: Anonymous) -> FactResult:
@@ -76,6 +86,7 @@ def to_json(report: ConformanceReport) -> str:
             "build": report.windows.build,
             "simulated": report.windows.simulated,
         },
+        "notes": list(report.notes),
         "counts": {verdict.value: report.counts()[verdict] for verdict in FactVerdict},
         "facts": [_fact(result, report.raw.get(result.fact.name, ())) for result in report.results],
     }
@@ -107,6 +118,8 @@ def _markdown(report: ConformanceReport) -> Iterator[str]:
     yield f"# Conformance of {report.windows.name}, build {report.windows.build}{simulated}"
     yield ""
     yield f"pulumi-avma {report.product}. {summary(report)}"
+    for note in report.notes:
+        yield from ("", f"**{note}**")
     for result in report.differences:
         yield from ("", f"## {result.fact.name}", "", result.fact.statement, "")
         yield from (f"- Source: {result.fact.source}", f"- Expected: {result.expected}", f"- Found: {result.found}")

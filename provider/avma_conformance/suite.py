@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
 from avma import errors
 from avma.connection import Connection
@@ -18,6 +19,9 @@ from avma_conformance.fact import Effect, Fact, NotHere, On
 from avma_conformance.subject import HYPER_V, Subject, Target
 
 _IDENTIFYING = 60.0
+_MOST_UNANSWERED = 3
+"""Each fact on a silent machine costs its time limit, and there are hundreds of facts."""
+_SILENT = (errors.Unreachable, errors.TimedOut, errors.LogonRefused)
 _SIMULATED = "Simulated"
 """`Win32_ComputerSystemProduct.Vendor` of a simulated host."""
 
@@ -85,6 +89,9 @@ class Suite:
         self._permitted = frozenset(permitted)
         self._named = frozenset(named)
         self._here: dict[On, str] = {}
+        self._unanswered = 0
+        self.notes: list[str] = []
+        """Sentences about the whole run, such as why it stopped early."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -108,45 +115,86 @@ class Suite:
         return Windows(str(system), system.build, vendor == _SIMULATED)
 
     def run(self, facts: Iterable[Fact], on_begin: Callable[[Fact], None] = lambda _: None) -> Iterator[FactResult]:
-        """Yield the result of each fact. Call `begin` first. `on_begin` receives each fact before its observation."""
+        """Yield the result of each fact. Call `begin` first. `on_begin` receives each fact before its observation.
+
+        After some facts without an answer, no further fact runs. See `notes`.
+        """
         for each in facts:
             on_begin(each)
             first = len(self.recorder)
-            yield replace(self._result(each), first=first, last=len(self.recorder))
+            result = self._result(each)
+            self._count(result)
+            yield replace(result, first=first, last=len(self.recorder))
+
+    def _count(self, result: FactResult) -> None:
+        """Count the facts without an answer since the last answer. A connection that is refused is an answer."""
+        if result.verdict in (FactVerdict.HOLDS, FactVerdict.DIFFERS):
+            self._unanswered = 0
+        elif result.verdict is FactVerdict.NO_ANSWER:
+            self._unanswered += 1
+            if self._unanswered == _MOST_UNANSWERED:
+                self.notes.append(
+                    f"The machine did not answer {_MOST_UNANSWERED} facts in succession. The run stopped, and the "
+                    "other facts are open."
+                )
 
     def _result(self, fact: Fact) -> FactResult:
         if fact.observe is None:
             return FactResult(fact, FactVerdict.NOT_RUN, found=fact.by_hand)
-        if fact.effect not in self._permitted and fact.name not in self._named:
-            return FactResult(fact, FactVerdict.NOT_RUN, found=f"it {fact.effect.value}")
-        if fact.on not in self._here:  # the first fact that needs it: only then, an account in a VM signs in
-            self._here[fact.on] = self._missing(fact.on)
-        if self._here[fact.on]:
-            return FactResult(fact, FactVerdict.NOT_HERE, found=self._here[fact.on])
-        self._subject.begin()
+        reason = self._not_run(fact)
+        if reason:
+            return FactResult(fact, FactVerdict.NOT_RUN, found=reason)
         try:
+            if fact.on not in self._here:  # the first fact that needs it: only then, an account in a VM signs in
+                self._here[fact.on] = self._missing(fact.on)
+            if self._here[fact.on]:
+                return FactResult(fact, FactVerdict.NOT_HERE, found=self._here[fact.on])
+            self._subject.begin()
             observed = fact.observe(self._subject)
-        except NotHere as reason:
-            return FactResult(fact, FactVerdict.NOT_HERE, found=str(reason))
+            verdict = FactVerdict.HOLDS if observed.holds else FactVerdict.DIFFERS
+            return FactResult(fact, verdict, observed.expected, observed.found)
+        except NotHere as missing:
+            return FactResult(fact, FactVerdict.NOT_HERE, found=str(missing))
         except errors.AvmaError as error:
-            silent = isinstance(error, (errors.Unreachable, errors.TimedOut, errors.LogonRefused))
-            return FactResult(fact, FactVerdict.NO_ANSWER if silent else FactVerdict.DIFFERS, "an answer", error.answer)
+            verdict = FactVerdict.NO_ANSWER if isinstance(error, _SILENT) else FactVerdict.DIFFERS
+            return FactResult(fact, verdict, "an answer", error.answer)
         except (ValueError, LookupError) as error:  # the observation expects another form
             return FactResult(fact, FactVerdict.DIFFERS, "an answer of a known form", type(error).__name__)
-        verdict = FactVerdict.HOLDS if observed.holds else FactVerdict.DIFFERS
-        return FactResult(fact, verdict, observed.expected, observed.found)
+        except Exception as error:  # a mistake of this project must not cost the results of the other facts
+            return FactResult(fact, FactVerdict.DIFFERS, "a check without errors", _mistake(error))
+
+    def _not_run(self, fact: Fact) -> str:
+        """Return the reason why a fact does not run. Empty if it runs."""
+        if fact.effect not in self._permitted and fact.name not in self._named:
+            return f"it {fact.effect.value}"
+        if self._unanswered >= _MOST_UNANSWERED:
+            return "the machine no longer answers"
+        return ""
 
     def _missing(self, on: On) -> str:
-        """Return what the machine lacks for facts on such a machine. Empty if it lacks nothing."""
+        """Return what the machine lacks for facts on such a machine. Empty if it lacks nothing.
+
+        Raises:
+            AvmaError: the machine did not answer.
+        """
         self._subject.begin()
         try:
-            with contextlib.suppress(KeyError):
+            if on in _REQUIRE:
                 _REQUIRE[on](self._subject)
         except NotHere as reason:
             return str(reason)
+        except _SILENT:
+            raise
         except errors.AvmaError as error:
             return error.answer
         return ""
+
+
+def _mistake(error: Exception) -> str:
+    """Return the place of a mistake of this project. The text of the exception could contain a secret."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    return f"the check itself failed: {type(error).__name__} in {where}. Please report this error of the suite"
 
 
 def _hyper_v(subject: Subject) -> None:

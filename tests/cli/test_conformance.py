@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ from typer.testing import CliRunner, Result
 from avma.windows.machine import GuestMachine, Server
 from avma.wsman.script import Credential
 from avma_cli.__main__ import app
+from avma_conformance import facts
 from avma_conformance.facts import FACTS
 from avma_simulator import EstateServer
 from avma_simulator.winrm.wsman_service import Service
 from avma_simulator.wsman import soap, wsman_faults
 from cli.conftest import REPLAY_PASSWORD, REPLAYED, recorded, replay
 from cli.estate import ADMINISTRATOR, HEALTHY, KEY, PASSWORD, PLAIN
+from conformance.test_runs import mistaken, unanswered
 from core.raw_server import serving
 
 SECRETS = (PASSWORD, KEY, ADMINISTRATOR, "titania", "Payroll", "sleeper", "moth")
@@ -175,3 +178,18 @@ def test_a_guest_account_needs_a_vm_and_a_vm_an_account(shared: EstateServer, pr
     assert "--vm" in conformance(HEALTHY, PLAIN, "--guest-username", ADMINISTRATOR, code=2).stderr
     assert "--guest-username" in conformance(HEALTHY, PLAIN, "--vm", "moth", code=2).stderr
     assert presented == []
+
+
+def test_a_machine_that_stops_answering_ends_with_3(
+    shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "FACTS", (*(replace(unanswered, name=f"silent-{i}") for i in range(4)),))
+    result = conformance(HEALTHY, PLAIN, "--json", tmp_path / "r.json", "--markdown", tmp_path / "r.md", code=3)
+    assert "did not answer 3 facts" in result.stdout
+    assert "did not answer 3 facts" in (tmp_path / "r.md").read_text("utf-8")
+    assert json.loads((tmp_path / "r.json").read_text("utf-8"))["counts"]["not run"] == 1
+
+
+def test_a_difference_counts_more_than_a_missing_answer(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "FACTS", (unanswered, mistaken))
+    assert "the check itself failed: TypeError" in conformance(HEALTHY, PLAIN, code=1).stdout

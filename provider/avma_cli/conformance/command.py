@@ -79,7 +79,8 @@ def conformance(
       AVMA_PASSWORD=... avma conformance hv01.example.com --username Administrator --markdown report.md
 
     NO_COLOR=1 turns colors off. Exit codes: 0 no difference, 1 at least one
-    difference, 2 wrong usage, 3 the machine did not answer.
+    difference, 2 wrong usage, 3 no difference, but the machine did not answer
+    each fact.
     """
     from avma.redaction import Redactor
     from avma_cli.wording import COMMANDS
@@ -95,7 +96,7 @@ def conformance(
         target = _target(host, settings, configuration, user, vm)
         report = _run(target, facts, harmless, frozenset(spend or ()), record, redact)
         _write(report, files)
-    raise typer.Exit(Exit.WRONG if report.differences else Exit.WELL)
+    raise typer.Exit(Exit.WRONG if report.differences else Exit.INCOMPLETE if report.unanswered else Exit.WELL)
 
 
 def _facts(only: str, named: Iterable[str]) -> list[Fact]:
@@ -176,8 +177,9 @@ def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> ConformanceRe
         results = []
         for result in suite.run(facts, output.begin):
             output.result(result)
+            output.notes(suite.notes)
             results.append(result)
-        report = report_of(__version__, windows, results, suite.recorder.anonymous(vocabulary()))
+        report = report_of(__version__, windows, results, suite.recorder.anonymous(vocabulary()), suite.notes)
         output.end(report)
     return report
 

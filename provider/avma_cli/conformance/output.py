@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -20,6 +20,7 @@ class RunOutput:
         self._redact = redact
         self._total = total
         self._begun = 0
+        self._shown = 0
         live = console.is_terminal and not console.is_dumb_terminal
         self._spinner = console.status("") if live else None
 
@@ -52,6 +53,12 @@ class RunOutput:
         self._print(line)
         self._print(Text(f"  expected: {self._redact(result.expected)}"))
         self._print(Text(f"  found: {self._redact(result.found)}"))
+
+    def notes(self, notes: Sequence[str]) -> None:
+        """Show the sentences about the run that are new since the last call."""
+        for note in notes[self._shown :]:
+            self._print(Text(self._redact(note), style="bold red"))
+        self._shown = len(notes)
 
     def end(self, report: ConformanceReport) -> None:
         """Show the counts."""
