@@ -7,14 +7,15 @@ Facts that no request can show are questions. They contain instructions for a pe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from avma_conformance.subject import Subject
 
+Item = TypeVar("Item")
 UNKNOWN = "not known: nobody has published it"
 """The source of a fact without any evidence."""
 
@@ -94,6 +95,17 @@ class Fact:
 
 class NotHere(Exception):
     """The machine lacks something that the observation needs. The text says what."""
+
+
+def present(rows: Sequence[Item], missing: str) -> Sequence[Item]:
+    """Return the rows. A statement about each row proves nothing without rows.
+
+    Raises:
+        NotHere: there are no rows.
+    """
+    if not rows:
+        raise NotHere(missing)
+    return rows
 
 
 def fact(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ _COLUMNS = (
     "GracePeriodRemaining,LicenseIsAddon,AutomaticVMActivationHostMachineName,AutomaticVMActivationLastActivationTime "
     f"FROM {PRODUCT} WHERE ApplicationID = '{WINDOWS}'"
 )
+_REPAIR = "Install your key again with `slmgr /ipk KEY`, and activate it with `slmgr /ato`"
 LICENSED, FIRST_GRACE, NOTIFICATION = 1, 2, 5
 """Values of `LicenseStatus`."""
 
@@ -186,9 +188,10 @@ def answer(
 
 @dataclass
 class Unchanged:
-    """The licenses of a machine before a call that must change nothing."""
+    """The licenses of a machine before a call that must change nothing. `accepted`: the call did not fail."""
 
     subject: Subject
+    accepted: bool = False
 
     def __post_init__(self) -> None:
         self._before = self._state()
@@ -197,24 +200,51 @@ class Unchanged:
         """Return an addition to the found value: empty if the licenses are the same as before."""
         return "" if self._state() == self._before else ", and the licenses of the machine changed"
 
+    def partial_keys(self) -> str:
+        """Return the last characters of the keys before the call."""
+        return ", ".join(sorted(key for _, key, _ in self._before if key)) or "none"
+
     def _state(self) -> set[tuple[str | None, ...]]:
         columns = ("ID", "PartialProductKey", "LicenseStatus")
         return {tuple(row.text(each) for each in columns) for row in with_keys(self.subject)}
 
 
-def rejected_key(subject: Subject, key: str) -> str:
-    """Return the number of the fault for a key that Windows must reject, and any change of the licenses."""
+@contextlib.contextmanager
+def must_reject(subject: Subject) -> Iterator[Unchanged]:
+    """Stop all further changes of the run if the licenses changed in the block."""
     unchanged = Unchanged(subject)
-    return f"{number(install(subject, key))}{unchanged.note()}"
+    try:
+        yield unchanged
+    finally:
+        if unchanged.accepted or unchanged.note():
+            subject.warn(
+                f"Before, the last characters of the installed keys were: {unchanged.partial_keys()}. {_REPAIR}"
+            )
+
+
+def rejected_key(subject: Subject, key: str, unchanged_note: str = "") -> str:
+    """Return the number of the fault for a key that Windows must reject, and any change of the licenses."""
+    with must_reject(subject) as unchanged:
+        fault = install(subject, key)
+        unchanged.accepted = fault == NO_FAULT
+        return f"{number(fault)}{unchanged.note() or unchanged_note}"
+
+
+def install_rejected(subject: Subject, key: str) -> FaultForm | str:
+    """Request the installation of a key that Windows must reject, and return the fault."""
+    with must_reject(subject) as unchanged:
+        fault = install(subject, key)
+        unchanged.accepted = fault == NO_FAULT
+        return fault
 
 
 def rejected_call(
     subject: Subject, name: str, license_id: str, parameters: Mapping[str, str] | None = None
 ) -> tuple[FaultForm | str, str]:
     """Return the fault for a method of a license that Windows must reject, and any change of the licenses."""
-    unchanged = Unchanged(subject)
-    fault = call(subject, PRODUCT, name, {"ID": license_id}, parameters or {})
-    return fault, unchanged.note()
+    with must_reject(subject) as unchanged:
+        fault = call(subject, PRODUCT, name, {"ID": license_id}, parameters or {})
+        return fault, unchanged.note()
 
 
 def number(fault: FaultForm | str) -> str:

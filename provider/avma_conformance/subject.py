@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 CIMV2, HYPER_V = computer.NAMESPACE, hyperv.NAMESPACE
+_ACCEPTED = "Windows accepted a change that it must reject, so the run makes no further changes"
 _FACT = 120.0
 """Seconds for the observation of one fact."""
 
@@ -58,6 +59,11 @@ class Subject:
         self._machines = machines
         self._new_pipe = new_pipe
         self.deadline = Deadline(_FACT)
+        self.warnings: list[str] = []
+
+    def warn(self, repair: str) -> None:
+        """Report that the machine accepted a change that it must reject. The run makes no further changes."""
+        self.warnings.append(f"WARNING: {_ACCEPTED}. {repair}. Please report this difference.")
 
     def begin(self) -> None:
         """Give the next observation its own time limit."""

@@ -90,6 +90,7 @@ class Suite:
         self._named = frozenset(named)
         self._here: dict[On, str] = {}
         self._unanswered = 0
+        self._warned = 0
         self.notes: list[str] = []
         """Sentences about the whole run, such as why it stopped early."""
 
@@ -124,6 +125,8 @@ class Suite:
             first = len(self.recorder)
             result = self._result(each)
             self._count(result)
+            self.notes += self._subject.warnings[self._warned :]
+            self._warned = len(self._subject.warnings)
             yield replace(result, first=first, last=len(self.recorder))
 
     def _count(self, result: FactResult) -> None:
@@ -167,6 +170,8 @@ class Suite:
         """Return the reason why a fact does not run. Empty if it runs."""
         if fact.effect not in self._permitted and fact.name not in self._named:
             return f"it {fact.effect.value}"
+        if self._warned and fact.effect is not Effect.READS:
+            return "the machine accepted a change that it must reject"
         if self._unanswered >= _MOST_UNANSWERED:
             return "the machine no longer answers"
         return ""

@@ -20,6 +20,7 @@ from avma_conformance.fact import (
     fact,
     like,
     one_of,
+    present,
     question,
     true,
 )
@@ -130,7 +131,7 @@ def automatic_activation_has_a_field_for_the_key(subject: Subject) -> Observatio
 @fact(Area.AZURE_LOCAL, UNKNOWN, on=On.AZURE_LOCAL)
 def automatic_activation_shows_no_whole_key(subject: Subject) -> Observation:
     """The output of Get-VMAutomaticActivation contains no whole product key."""
-    values = [str(value) for row in _shown(_get(subject)) for value in row.values()]
+    values = present([str(value) for row in _shown(_get(subject)) for value in row.values()], "the output is empty")
     whole = sum(_FULL_KEY.search(value.upper()) is not None for value in values)
     return equal("0 whole keys", f"{whole} whole keys")
 
@@ -169,6 +170,8 @@ def rejected_server_key_changes_nothing(subject: Subject) -> Observation:
     answer = answers[0] if answers else {}
     after = _shown(_get(subject))
     number = _number(answer.get("error") or {})
+    if answer.get("applied") or before != after:
+        subject.warn("Check the activation of guests with `Get-VMAutomaticActivation`, and apply your key again")
     found = "applied" if answer.get("applied") else number if answers else complaint
     return equal("0xC004F050, no change", f"{found}, {'no change' if before == after else 'a change'}")
 
