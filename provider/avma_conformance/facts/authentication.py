@@ -54,7 +54,7 @@ def basic_is_not_offered_over_http(subject: Subject) -> Observation:
     if subject.target.connection.https:
         raise NotHere("the connection uses https")
     found = _offered(subject)
-    return true("no Basic", "Basic" not in found, found)
+    return true("other schemes than Basic", bool(found) and "Basic" not in found, found)
 
 
 @fact(Area.AUTHENTICATION, "pywinrm and requests-ntlm, which sign in to Windows so")

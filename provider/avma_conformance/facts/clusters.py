@@ -2,10 +2,12 @@ r"""Facts about failover clusters: the classes of root\mscluster on a node."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from avma import addresses
 from avma.windows import cluster
 from avma.wsman.instance import Instance
-from avma_conformance.fact import Area, Observation, On, equal, fact, question, true
+from avma_conformance.fact import Area, Observation, On, equal, fact, present, question, true
 from avma_conformance.subject import CIMV2, Subject
 
 _STATES = {0, 1, 2, 3}
@@ -19,7 +21,7 @@ def _rows(subject: Subject, columns: str, cim_class: str) -> list[Instance]:
     return subject.query(f"SELECT {columns} FROM {cim_class}", cluster.NAMESPACE)
 
 
-def _names(rows: list[Instance], column: str = "Name") -> set[str]:
+def _names(rows: Sequence[Instance], column: str = "Name") -> set[str]:
     return {(row.text(column) or "").lower() for row in rows}
 
 
@@ -48,7 +50,7 @@ def node_state_is_a_documented_number(subject: Subject) -> Observation:
 @fact(Area.CLUSTERS, "inferred: examples of MSCluster_Node at learn.microsoft.com", on=On.CLUSTER)
 def node_name_is_a_netbios_name(subject: Subject) -> Observation:
     """The name of a node is its NetBIOS name, without a domain."""
-    names = _names(_rows(subject, "Name", "MSCluster_Node"))
+    names = _names(present(_rows(subject, "Name", "MSCluster_Node"), "the cluster lists no node"))
     short = [name for name in names if 0 < len(name) <= _LONGEST_NAME and "." not in name]
     return equal(f"{len(names)} of {len(names)} names", f"{len(short)} of {len(names)} names")
 
@@ -82,7 +84,8 @@ def network_interface_has_one_ip_address(subject: Subject) -> Observation:
 @fact(Area.CLUSTERS, "inferred: MSCluster_NetworkInterface at learn.microsoft.com", on=On.CLUSTER)
 def running_node_has_an_address_for_clients(subject: Subject) -> Observation:
     """Each node that runs has an address in a network for clients."""
-    running = [node for node in subject.server.cluster(subject.deadline).nodes if node.reachable]
+    nodes = subject.server.cluster(subject.deadline).nodes
+    running = present([node for node in nodes if node.reachable], "no node runs")
     with_address = [node for node in running if node.address]
     return true("each node", with_address == running, f"{len(with_address)} of {len(running)} nodes")
 

@@ -3,6 +3,7 @@ r"""Facts about the WMI of a Hyper-V host: its own row, its VMs, and their setti
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from avma.windows import hyperv
@@ -10,7 +11,7 @@ from avma.windows.hyperv import VirtualMachine
 from avma.wsman import envelope
 from avma.wsman.envelope import XSI, local_name
 from avma.wsman.instance import Instance
-from avma_conformance.fact import Area, NotHere, Observation, On, equal, fact, true
+from avma_conformance.fact import Area, NotHere, Observation, On, equal, fact, present, true
 from avma_conformance.fault_form import NO_FAULT
 from avma_conformance.subject import CIMV2, HYPER_V, Subject
 
@@ -57,6 +58,16 @@ def _raw(subject: Subject, wql: str) -> list[Element]:
 
 def _own_row(subject: Subject, columns: str) -> list[Instance]:
     return [row for row in subject.query(_SYSTEMS.format(f"Name,{columns}"), HYPER_V) if not _is_vm(row)]
+
+
+def _rows_of_vms(subject: Subject, columns: str) -> Sequence[Instance]:
+    """Return the rows of the VMs.
+
+    Raises:
+        NotHere: the host has no VM.
+    """
+    rows = subject.query(_SYSTEMS.format(f"Name,{columns}"), HYPER_V)
+    return present([row for row in rows if _is_vm(row)], "the host has no VM")
 
 
 def _is_vm(row: Instance) -> bool:
@@ -127,15 +138,15 @@ def vm_description_is_english(subject: Subject) -> Observation:
 @fact(Area.HYPER_V, '"Msvm_ComputerSystem class" at learn.microsoft.com', on=On.HYPER_V)
 def vm_states_are_documented(subject: Subject) -> Observation:
     """The EnabledState of each VM is one of the documented numbers."""
-    rows = subject.query(_SYSTEMS.format("Name,EnabledState"), HYPER_V)
-    found = {row.integer("EnabledState") for row in rows if _is_vm(row)}
+    rows = _rows_of_vms(subject, "EnabledState")
+    found = {row.integer("EnabledState") for row in rows}
     return true("documented numbers", found <= set(_DOCUMENTED_STATES), found)
 
 
 @fact(Area.HYPER_V, "inferred: a VM in memory has the process vmwp.exe, recorded for running and stopped VMs", on=On.VM)
 def vm_in_memory_has_a_process(subject: Subject) -> Observation:
     """A VM has a ProcessID unless it is off or saved."""
-    rows = [row for row in subject.query(_SYSTEMS.format("Name,EnabledState,ProcessID"), HYPER_V) if _is_vm(row)]
+    rows = _rows_of_vms(subject, "EnabledState,ProcessID")
     wrong = [row for row in rows if hyperv.in_memory(_state(row)) is not bool(row.integer("ProcessID"))]
     return true("each VM", not wrong, f"{len(rows) - len(wrong)} of {len(rows)} VMs, not in state {_states(wrong)}")
 

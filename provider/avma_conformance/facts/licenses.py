@@ -8,7 +8,7 @@ from avma import compatibility, keys
 from avma.windows.licensing import WINDOWS, LicenseChannel
 from avma.wsman import envelope
 from avma.wsman.instance import Instance
-from avma_conformance.fact import Area, NotHere, Observation, On, equal, fact, like, one_of, true
+from avma_conformance.fact import Area, NotHere, Observation, On, equal, fact, like, one_of, present, true
 from avma_conformance.fault_form import fault_form
 from avma_conformance.licenses import (
     LICENSED,
@@ -55,14 +55,15 @@ def license_of_windows_has_its_application_id(subject: Subject) -> Observation:
 @fact(Area.LICENSING, "real listings, also in ansible.windows#834")
 def license_is_marked_as_add_on_or_not(subject: Subject) -> Observation:
     """Each license has a value in LicenseIsAddon."""
-    unknown = sum(row.boolean("LicenseIsAddon") is None for row in licenses(subject))
+    rows = present(licenses(subject), "the machine lists no license")
+    unknown = sum(row.boolean("LicenseIsAddon") is None for row in rows)
     return equal("0 licenses without a value", f"{unknown} licenses without a value")
 
 
 @fact(Area.LICENSING, "listings of slmgr on several releases")
 def id_of_a_license_is_a_guid(subject: Subject) -> Observation:
     """The ID of a license is a GUID in lower case, without braces. Each license has its own."""
-    ids = Counter(row.text("ID") or "" for row in licenses(subject))
+    ids = Counter(row.text("ID") or "" for row in present(licenses(subject), "the machine lists no license"))
     odd = [each for each in ids if not like(_GUID, each).holds]
     return equal("0 of another form, 0 repeated", f"{len(odd)} of another form, {ids.total() - len(ids)} repeated")
 

@@ -10,7 +10,7 @@ from avma.wsman.envelope import CimMethod
 from avma.wsman.identify import identify
 from avma.wsman.instance import Instance
 from avma.wsman.soap_faults import CANNOT_PROCESS_FILTER
-from avma_conformance.fact import Area, Effect, NotHere, Observation, On, equal, fact, one_of, question, true
+from avma_conformance.fact import Area, Effect, NotHere, Observation, On, equal, fact, one_of, present, question, true
 from avma_conformance.fault_form import NO_FAULT, FaultForm
 from avma_conformance.licenses import PRODUCT, SERVICE, number
 from avma_conformance.remote_shell import creation, fault_of_opening
@@ -60,18 +60,20 @@ def key_of_a_user_is_not_even_examined(subject: Subject) -> Observation:
 @fact(Area.RIGHTS, "containers/libhvee#224, microsoft/devhome#2476, Managing WMI security", on=On.USER)
 def hyper_v_shows_no_vm_to_a_user(subject: Subject) -> Observation:
     """A user outside of Hyper-V Administrators gets no rows of Hyper-V, or is denied the namespace."""
-    return _hidden(subject, HYPER_V, _HYPER_V_QUERY)
+    return _hidden(subject, HYPER_V, _HYPER_V_QUERY, "the host has no row of Hyper-V")
 
 
 @fact(Area.RIGHTS, "inferred: from Hyper-V, and from Grant-ClusterAccess", on=On.USER)
 def cluster_shows_nothing_to_a_user(subject: Subject) -> Observation:
     """A user without access to the cluster gets no rows of it, or is denied the namespace."""
-    return _hidden(subject, cluster.NAMESPACE, "SELECT Name FROM MSCluster_Cluster")
+    return _hidden(subject, cluster.NAMESPACE, "SELECT Name FROM MSCluster_Cluster", "the machine is not in a cluster")
 
 
-def _hidden(subject: Subject, namespace: str, query: str) -> Observation:
+def _hidden(subject: Subject, namespace: str, query: str, without_rows: str) -> Observation:
+    """Compare the rows of a user with those of the administrator, who must see some."""
     _require_cimv2(subject)
     try:
+        present(subject.query(query, namespace), without_rows)
         rows = subject.as_user().wmi.query(subject.context, namespace, query)
     except errors.WsmanFault as error:
         if error.code == CANNOT_PROCESS_FILTER:
