@@ -16,7 +16,11 @@ from typer.main import get_command
 from avma_cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted((ROOT / "tools" / "windows").glob("*.ps1"))
+FOLDER = ROOT / "tools" / "windows"
+SCRIPTS = sorted(FOLDER.glob("*.ps1"))
+PRODUCT = sorted((ROOT / "provider" / "avma" / "windows" / "scripts").glob("*.ps1"))
+CHANGING = {"New", "Set", "Remove", "Start", "Stop", "Restart", "Reset", "Update"}
+"""The verbs of the rule about ShouldProcess."""
 OF_PYTHON = re.compile(r"python -m pip install .*")
 OWN = re.compile(r"tools/windows/(\w+)\.ps1.*")
 PATHS = re.compile(r"\b(?:provider|tests|tools)/[\w/.-]+")
@@ -29,7 +33,7 @@ def steps() -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", [*SCRIPTS, *FOLDER.glob("*.psd1")], ids=lambda script: script.name)
 def test_the_scripts_are_powershell(script):
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
     root = parser.parse(script.read_bytes()).root_node
@@ -41,6 +45,33 @@ def test_each_command_is_in_a_script(steps):
     assert [command for command in commands if not OF_PYTHON.fullmatch(command) and not OWN.fullmatch(command)] == []
     used = {found[1] for command in commands if (found := OWN.fullmatch(command))}
     assert used == {script.stem for script in SCRIPTS}
+
+
+def test_each_excluded_rule_of_the_analyzer_has_a_reason():
+    lines = (FOLDER / "PSScriptAnalyzerSettings.psd1").read_text("utf-8").splitlines()
+    rules = [at for at, line in enumerate(lines) if re.fullmatch(r"\s+'PS\w+'", line)]
+    assert rules
+    assert [lines[at] for at in rules if not lines[at - 1].strip().startswith("# ")] == []
+
+
+def test_the_analyzer_is_pinned_and_has_the_settings():
+    text = (FOLDER / "analyze.ps1").read_text("utf-8")
+    assert "Import-Module -Name PSScriptAnalyzer -RequiredVersion $version" in text
+    assert "Install-Module -Name PSScriptAnalyzer -RequiredVersion $version" in text
+    assert "-Settings $settings" in text
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, *PRODUCT], ids=lambda script: script.stem)
+def test_functions_pass_the_rules_for_names_or_the_rule_is_excluded(script):
+    """PSScriptAnalyzer does not run here. Its rules for names are the most frequent findings."""
+    excluded = (FOLDER / "PSScriptAnalyzerSettings.psd1").read_text("utf-8") + script.read_text("utf-8")
+    names = re.findall(r"^\s*function (?:\w+:)?(\w+)-(\w+)", script.read_text("utf-8"), re.MULTILINE | re.IGNORECASE)
+    broken = {
+        *("PSUseShouldProcessForStateChangingFunctions" for verb, _ in names if verb in CHANGING),
+        *("PSUseSingularNouns" for _, noun in names if re.search(r"[^s]s$", noun)),
+        *("PSAvoidOverwritingBuiltInCmdlets" for verb, noun in names if f"{verb}-{noun}" == "Invoke-Command"),
+    }
+    assert {rule for rule in broken if f"'{rule}'" not in excluded} == set()
 
 
 def test_a_failed_step_does_not_hide_the_others(steps):

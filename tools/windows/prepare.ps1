@@ -7,7 +7,7 @@ param()
 
 $ErrorActionPreference = 'Stop'
 
-# Returns a random password of 24 characters that satisfies the password policy.
+# Returns a random password of 28 characters that satisfies the password policy.
 function New-Password {
     $bytes = New-Object -TypeName byte[] -ArgumentList 18
     $random = [System.Security.Cryptography.RandomNumberGenerator]::Create()
