@@ -17,6 +17,7 @@ import pytest
 from avma import errors
 from avma.resources.claims import Claim, Claims, coming, keeper, planned, stake
 from pulumi_resource_avma.journal import Journal
+from systems import posix_only
 
 A, B, C = "urn:a", "urn:b", "urn:c"
 HV01 = "hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132"
@@ -266,6 +267,7 @@ def test_without_proc_claims_count_until_the_processes_of_their_run_have_ended(f
 
 
 @pytest.mark.usefixtures("no_proc")
+@posix_only("Windows has no permission bits")
 def test_marks_are_the_users_alone_and_are_removed_with_their_file(folder: Path) -> None:
     Journal(ENGINE, folder).add(wants(A))
     (file,), (mark,) = folder.glob("*.jsonl"), folder.glob("*.running")
@@ -276,6 +278,7 @@ def test_marks_are_the_users_alone_and_are_removed_with_their_file(folder: Path)
     assert not mark.exists()
 
 
+@posix_only("Windows has no permission bits")
 def test_the_file_is_the_users_alone_and_holds_no_more_than_five_characters_of_a_key(folder: Path) -> None:
     Journal(ENGINE, folder).add(wants(A))
     (file,) = folder.glob("*.jsonl")

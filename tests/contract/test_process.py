@@ -22,6 +22,7 @@ from pulumi_resource_avma import __version__, servicer
 from pulumi_resource_avma.engine import EngineHandler
 from pulumi_resource_avma.protocol import plugin_pb2
 from pulumi_resource_avma.protocol import provider_pb2 as pb
+from systems import posix_only
 from waiting import PATIENCE
 
 
@@ -141,6 +142,7 @@ def test_an_engine_that_is_gone_fails_nothing(unconfigured: Calls) -> None:
     assert unconfigured.create({"room": "lab"}).id == "lab"
 
 
+@posix_only("Windows has no /proc")
 def test_the_plugin_listens_only_on_loopback(provider: Provider) -> None:
     """The address can be that of IPv4 inside IPv6."""
     rows = (Path(f"/proc/self/net/{table}").read_text("utf-8").splitlines()[1:] for table in ("tcp", "tcp6"))

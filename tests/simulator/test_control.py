@@ -14,6 +14,7 @@ from avma_simulator import CannotListen, EstateServer, load_estate, running
 from avma_simulator.state.estate_state import UnknownMachine
 from simulator.client import HYPERV, PASSWORD, SERVICE, Client
 from simulator.conftest import ESTATE, MAK, RETAIL, write
+from systems import posix_only
 
 STATES = {
     "running": 2, "off": 3, "saved": 6, "paused": 9, "starting": 10, "stopping": 4,
@@ -210,6 +211,7 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
     assert set(threading.enumerate()) <= set(before)
 
 
+@posix_only("Windows has no permission bits")
 def test_secrets_are_readable_by_nobody_else(estate: EstateServer) -> None:
     directory = Path(estate.ca_certificate).parent
     assert directory.stat().st_mode & 0o077 == 0

@@ -55,7 +55,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
             ["7: hosts[0].clientCertificate: cannot be read: No such file or directory"],
         ),
         (
-            HOST + "  clientCertificate: /proc/version\n",
+            HOST + f"  clientCertificate: {Path(__file__).as_posix()}\n",
             ["7: hosts[0].clientCertificate: must be a PEM file with a certificate"],
         ),
         (

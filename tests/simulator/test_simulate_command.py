@@ -16,6 +16,7 @@ from avma_cli import simulate as command
 from avma_cli.__main__ import app
 from simulator.client import Client
 from simulator.conftest import ESTATE, MAK, RETAIL, write
+from systems import posix_only
 from waiting import PATIENCE, wait_until
 
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "simulate"]
@@ -36,6 +37,7 @@ def waited(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
+@posix_only("Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
     ready = tmp_path / "ready.json"
@@ -54,6 +56,7 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals) -
         assert secret not in output
 
 
+@posix_only("Windows has no such signals")
 def test_json_is_one_line(tmp_path: Path) -> None:
     with started(str(write(tmp_path, ESTATE)), "--json") as process:
         assert process.stdout is not None

@@ -14,6 +14,7 @@ from avma import errors
 from avma.connection import Connection, resolve
 from avma.settings import Settings
 from avma.wsman import tls
+from systems import posix_only
 
 
 def connection(name: str, **settings: Any) -> Connection:
@@ -47,6 +48,7 @@ def test_a_connection_over_http_has_no_context() -> None:
     assert tls.context(connection("hv01", https=False)) is None
 
 
+@posix_only("Windows has no permission bits")
 def test_a_key_as_text_is_in_a_private_file_while_it_is_read_and_nowhere_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

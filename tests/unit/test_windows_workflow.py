@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tools" / "windows"
 SCRIPTS = sorted(FOLDER.glob("*.ps1"))
 PRODUCT = sorted((ROOT / "provider" / "avma" / "windows" / "scripts").glob("*.ps1"))
+POSIX = re.compile(
+    r"/proc/|/dev/(?!null)|'/tmp|S_IMODE|st_mode|\bchmod\(|os\.(?:fork|getuid|geteuid|killpg|mkfifo|umask|openpty)|AF_UNIX"
+    r"|send_signal|signal\.SIG|import resource|posix_only\.|unshare|#!/bin/|symlink_to|on_terminal\("
+)
+"""The uses of a POSIX system."""
 CHANGING = {"New", "Set", "Remove", "Start", "Stop", "Restart", "Reset", "Update"}
 """The verbs of the rule about ShouldProcess."""
 OF_PYTHON = re.compile(r"python -m pip install .*")
@@ -72,6 +79,38 @@ def test_functions_pass_the_rules_for_names_or_the_rule_is_excluded(script):
         *("PSAvoidOverwritingBuiltInCmdlets" for verb, noun in names if f"{verb}-{noun}" == "Invoke-Command"),
     }
     assert {rule for rule in broken if f"'{rule}'" not in excluded} == set()
+
+
+def test_the_tests_run_while_winrm_does_not_listen(steps):
+    """The simulator listens on the ports of WinRM."""
+    order = [found[1] for step in steps if (found := OWN.fullmatch(step.get("run", "")))]
+    assert order.index("tests") < order.index("prepare") < order.index("conformance")
+    text = (FOLDER / "tests.ps1").read_text("utf-8")
+    assert text.index("Stop-Service -Name WinRM") < text.index("-m pytest")
+
+
+def test_each_test_that_needs_posix_is_skipped_on_windows():
+    """The folders are those of `tests.ps1`."""
+    folders = re.findall(r"tests/\w+", (FOLDER / "tests.ps1").read_text("utf-8"))
+    assert len(folders) > 3
+    assert [place for folder in folders for place in unmarked(ROOT / folder)] == []
+
+
+def unmarked(folder: Path) -> Iterator[str]:
+    """Yield each test that uses something that Windows lacks, and has no mark."""
+    for file in sorted(folder.rglob("test_*.py")):
+        source = file.read_text("utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and file != Path(__file__):
+                marks = " ".join(ast.unparse(each) for each in node.decorator_list)
+                used = POSIX.search(f"{marks}\n{ast.unparse(node)}")
+                if used and "posix_only" not in marks and "skipif" not in marks:
+                    yield f"{file.name}: {node.name}: {used[0]}"
+
+
+def test_line_ends_are_the_same_on_all_systems():
+    """The hashes of the scripts, and the comparisons with generated files, are over the bytes."""
+    assert (ROOT / ".gitattributes").read_text("utf-8").splitlines()[0] == "* text=auto eol=lf"
 
 
 def test_a_failed_step_does_not_hide_the_others(steps):
