@@ -10,8 +10,7 @@ import contextlib
 import http.client
 import ssl
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import spnego
 from spnego.exceptions import SpnegoError
@@ -22,6 +21,7 @@ from avma.context import Context
 from avma.settings import AUTH_METHODS
 from avma.wsman.envelope import CHECK_PORT
 from avma_conformance.fact import NotHere
+from avma_conformance.http_answer import HttpAnswer
 from avma_conformance.subject import Subject
 
 _PATH = "/wsman"
@@ -31,24 +31,11 @@ _MULTIPART = f'multipart/encrypted;protocol="{_SEALED}";boundary="Encrypted Boun
 _SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class HttpAnswer:
-    """An HTTP answer: its status, its media type, the values of two headers, and its body."""
-
-    status: int
-    media_type: str
-    server: str
-    challenges: tuple[str, ...]
-    body: bytes
-
-    def __str__(self) -> str:
-        return f"HTTP {self.status} {'with' if self.body else 'without'} a body"
-
-
 class RawConnection:
-    """One TCP connection to the service."""
+    """One TCP connection to the service. `keep` receives each answer."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, keep: Callable[[HttpAnswer], None] = lambda _: None) -> None:
+        self._keep = keep
         self._account = connection.username, connection.password
         self._http = (
             http.client.HTTPSConnection(connection.address, connection.port, timeout=_SECONDS, context=_unverified())
@@ -63,10 +50,10 @@ class RawConnection:
         if token:
             headers["Authorization"] = f"Negotiate {base64.b64encode(token).decode()}"
         self._http.request("POST", path, body, headers)
-        answer = self._http.getresponse()
-        challenges = tuple(answer.headers.get_all("WWW-Authenticate") or ())
-        kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
-        return HttpAnswer(answer.status, kind, answer.headers.get("Server") or "", challenges, answer.read())
+        received = self._http.getresponse()
+        answer = HttpAnswer(received.status, tuple(received.headers.items()), received.read())
+        self._keep(answer)
+        return answer
 
     def sign_in(self) -> HttpAnswer:
         """Sign in with raw NTLM tokens, under the scheme Negotiate. Return the last answer."""
@@ -116,12 +103,12 @@ def raw(subject: Subject, signs_in: bool = False) -> Iterator[RawConnection]:
         raise NotHere("the connection uses https, where messages need no encryption")
     if signs_in and not (AUTH_METHODS[connection.auth].ntlm and connection.password):
         raise NotHere("the connection does not use NTLM with a password")
-    opened = RawConnection(connection)
+    opened = RawConnection(connection, subject.http_answers.append)
     try:
         yield opened
     except (OSError, http.client.HTTPException) as error:
         raise _broken(subject.context) from error
-    except SpnegoError as error:
+    except (SpnegoError, struct.error) as error:  # the library does not check the length of a token
         raise _refused(subject.context) from error
     finally:
         opened.close()

@@ -59,12 +59,17 @@ def report_of(
     """Return the report of a run. Its texts contain stand-ins for the names in the exchanges."""
     found = tuple(results)
     raw = {
-        each.fact.name: [answer[:_LONGEST_ANSWER] for answer in exchanges.answers(each.first, each.last)]
+        each.fact.name: [answer[:_LONGEST_ANSWER] for answer in _answers(each, exchanges)]
         for each in found
         if each.verdict is FactVerdict.DIFFERS
     }
     shown = tuple(_anonymous(each, exchanges) for each in found)
     return ConformanceReport(product, windows, shown, raw, tuple(map(exchanges.text, notes)))
+
+
+def _answers(result: FactResult, exchanges: Anonymous) -> Iterator[str]:
+    yield from exchanges.answers(result.first, result.last)
+    yield from (each.report(exchanges) for each in result.http)
 
 
 def _anonymous(result: FactResult, exchanges: Anonymous) -> FactResult:
@@ -124,7 +129,7 @@ def _markdown(report: ConformanceReport) -> Iterator[str]:
         yield from ("", f"## {result.fact.name}", "", result.fact.statement, "")
         yield from (f"- Source: {result.fact.source}", f"- Expected: {result.expected}", f"- Found: {result.found}")
         for answer in report.raw.get(result.fact.name, ()):
-            yield from ("", "```xml", answer, "```")
+            yield from ("", "```xml" if answer.startswith("<") else "```text", answer, "```")
     for area, results in groupby(report.results, key=lambda result: result.fact.area):
         yield from ("", f"## {area.value}", "", "| fact | statement | result | found |", "|---|---|---|---|")
         for result in results:

@@ -23,6 +23,7 @@ from avma.wsman.pipe import Pipe
 from avma.wsman.script import Credential
 from avma_conformance.fact import NotHere
 from avma_conformance.fault_form import NO_FAULT, FaultForm, fault_form
+from avma_conformance.http_answer import HttpAnswer
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -60,6 +61,8 @@ class Subject:
         self._new_pipe = new_pipe
         self.deadline = Deadline(_FACT)
         self.warnings: list[str] = []
+        self.http_answers: list[HttpAnswer] = []
+        """The answers to requests below WS-Management, which no recording contains."""
 
     def warn(self, repair: str) -> None:
         """Report that the machine accepted a change that it must reject. The run makes no further changes."""

@@ -16,6 +16,7 @@ from avma.windows.machines import Machines
 from avma.wsman.identify import identify, other_than_windows
 from avma.wsman.pipe import Pipe
 from avma_conformance.fact import Effect, Fact, NotHere, On
+from avma_conformance.http_answer import HttpAnswer
 from avma_conformance.subject import HYPER_V, Subject, Target
 
 _IDENTIFYING = 60.0
@@ -47,6 +48,7 @@ class FactResult:
         found: the observed value, or why it is missing.
         first: the number of the first exchange of the observation in the recording, from 0.
         last: the number after its last exchange.
+        http: the answers to its requests below WS-Management, which are not in the recording.
     """
 
     fact: Fact
@@ -55,6 +57,7 @@ class FactResult:
     found: str = ""
     first: int = 0
     last: int = 0
+    http: tuple[HttpAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ class Suite:
         """
         for each in facts:
             on_begin(each)
-            first = len(self.recorder)
-            result = self._result(each)
+            first, before = len(self.recorder), len(self._subject.http_answers)
+            result = replace(self._result(each), http=tuple(self._subject.http_answers[before:]))
             self._count(result)
             self.notes += self._subject.warnings[self._warned :]
             self._warned = len(self._subject.warnings)

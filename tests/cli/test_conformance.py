@@ -16,6 +16,7 @@ from avma_cli.__main__ import app
 from avma_conformance import facts
 from avma_conformance.facts import FACTS
 from avma_simulator import EstateServer
+from avma_simulator.winrm import http_endpoint
 from avma_simulator.winrm.wsman_service import Service
 from avma_simulator.wsman import soap, wsman_faults
 from cli.conftest import REPLAY_PASSWORD, REPLAYED, recorded, replay
@@ -193,3 +194,14 @@ def test_a_machine_that_stops_answering_ends_with_3(
 def test_a_difference_counts_more_than_a_missing_answer(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "FACTS", (unanswered, mistaken))
     assert "the check itself failed: TypeError" in conformance(HEALTHY, PLAIN, code=1).stdout
+
+
+def test_a_difference_in_http_has_its_answer_in_the_report(
+    shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = http_endpoint._empty
+    monkeypatch.setattr(http_endpoint, "_empty", lambda status, *rest: empty(403 if status == 404 else status, *rest))
+    document = report("--only", "404", "--markdown", tmp_path / "r.md", code=1, folder=tmp_path)
+    (answer,) = next(fact["answers"] for fact in document["facts"] if fact["verdict"] == "differs")
+    assert answer.startswith("HTTP 403\n")
+    assert "```text\nHTTP 403\n" in (tmp_path / "r.md").read_text("utf-8")

@@ -99,6 +99,10 @@ class Anonymous:
         written = (_written(exchange, self._rewriter) for exchange in self._exchanges[first:last])
         return [str(each.get("answer", each.get("error"))) for each in written]
 
+    def message(self, message: bytes) -> str:
+        """Return a message that is not one of the exchanges, without names and secrets."""
+        return self._rewriter.message(message)
+
     def text(self, text: str) -> str:
         """Return a text of this project without the names and secrets of the exchanges."""
         return self._rewriter.own_text(text)
