@@ -198,6 +198,11 @@ class Suite:
         return ""
 
 
+def not_run(fact: Fact) -> FactResult:
+    """Return the result of a fact that the run did not reach."""
+    return FactResult(fact, FactVerdict.NOT_RUN, found=fact.by_hand or "the run was stopped")
+
+
 def _mistake(error: Exception) -> str:
     """Return the place of a mistake of this project. The text of the exception could contain a secret."""
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -16,7 +16,7 @@ import typer
 
 from avma_cli import options
 from avma_cli.exits import Exit, end, fail, guarded
-from avma_cli.files import write_file, written_recording
+from avma_cli.files import distinct, writable, write_files, written_recording
 from avma_cli.host_settings import host_settings, secrets_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from avma_conformance.page import Column
     from avma_conformance.report import ConformanceReport
     from avma_conformance.subject import Target
-    from avma_conformance.suite import Suite
+    from avma_conformance.suite import FactResult, Suite
 
 _OF_USER = "AVMA_USER_PASSWORD"
 """The environment variable with the password of `--user`."""
@@ -92,10 +92,12 @@ def conformance(
     redact = Redactor(COMMANDS)
     redact.learn([*secrets_of(settings), os.environ.get(_OF_USER, "")])
     facts, files = _facts(only, spend or ()), _Files(json_file, markdown, html, tuple(_columns(earlier or ())))
+    outputs = {"--json": json_file, "--markdown": markdown, "--html": html}
+    distinct({**outputs, "--record": record})
     with guarded("conformance"):
         target = _target(host, settings, configuration, user, vm)
-        report = _run(target, facts, harmless, frozenset(spend or ()), record, redact)
-        _write(report, files)
+        with writable(outputs):
+            report = _run(target, facts, harmless, frozenset(spend or ()), record, redact, files)
     raise typer.Exit(Exit.WRONG if report.differences else Exit.INCOMPLETE if report.unanswered else Exit.WELL)
 
 
@@ -103,13 +105,17 @@ def _facts(only: str, named: Iterable[str]) -> list[Fact]:
     """Return the facts whose names contain the text."""
     from avma_conformance.facts import FACTS
 
-    known = {each.name for each in FACTS}
-    unknown = [name for name in named if name not in known]
-    if unknown:
-        fail(f"--spend: there is no fact {unknown[0]}")
     found = [each for each in FACTS if only in each.name]
     if not found:
         fail(f"--only: no name of a fact contains {only}")
+    known = {each.name: each for each in FACTS}
+    for name in named:
+        if name not in known:
+            fail(f"--spend: there is no fact {name}")
+        if known[name].observe is None:
+            fail(f"--spend: {name} is a question, which no command can answer")
+        if known[name] not in found:
+            fail(f"--spend: --only leaves out {name}")
     return found
 
 
@@ -146,9 +152,15 @@ def _target(host: str, settings: Any, configuration: Mapping[str, Any], user: st
 
 
 def _run(
-    target: Target, facts: list[Fact], harmless: bool, named: frozenset[str], record: Path | None, redact: Redactor
+    target: Target,
+    facts: list[Fact],
+    harmless: bool,
+    named: frozenset[str],
+    record: Path | None,
+    redact: Redactor,
+    files: _Files,
 ) -> ConformanceReport:
-    """Observe the facts, print the differences, and return the report."""
+    """Observe the facts, print the differences, write the files, and return the report."""
     from avma import errors
     from avma.wsman.winrm_pipe import WinrmPipe
     from avma_conformance.fact import Effect
@@ -158,29 +170,38 @@ def _run(
     permitted = {Effect.READS, Effect.HARMLESS} if harmless else {Effect.READS}
     with closing(Suite(target, permitted, named, WinrmPipe)) as suite, written_recording(suite.recorder, record):
         try:
-            return _observe(suite, facts, redact)
+            return _observe(suite, facts, redact, files)
         except errors.AvmaError as error:
             end(redact(error.message), Exit.INCOMPLETE)
 
 
-def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> ConformanceReport:
+def _observe(suite: Suite, facts: list[Fact], redact: Redactor, files: _Files) -> ConformanceReport:
+    """Write the report also if the user stops the run. Then the facts that did not run are open in it."""
     from rich.console import Console
 
     from avma_cli.conformance.output import RunOutput
     from avma_conformance.report import report_of
+    from avma_conformance.suite import not_run
     from avma_conformance.words import vocabulary
     from pulumi_resource_avma import __version__
 
     windows = suite.begin()
+    results: list[FactResult] = []
     with RunOutput(Console(highlight=False), redact, len(facts)) as output:
         output.windows(windows)
-        results = []
-        for result in suite.run(facts, output.begin):
-            output.result(result)
-            output.notes(suite.notes)
-            results.append(result)
-        report = report_of(__version__, windows, results, suite.recorder.anonymous(vocabulary()), suite.notes)
-        output.end(report)
+        try:
+            for result in suite.run(facts, output.begin):
+                output.result(result)
+                output.notes(suite.notes)
+                results.append(result)
+        except KeyboardInterrupt:
+            suite.notes.append("The run was stopped. The facts that did not run are open.")
+            raise
+        finally:
+            results += [not_run(fact) for fact in facts[len(results) :]]
+            report = report_of(__version__, windows, results, suite.recorder.anonymous(vocabulary()), suite.notes)
+            output.end(report)
+            _write(report, files)
     return report
 
 
@@ -190,9 +211,11 @@ def _write(report: ConformanceReport, files: _Files) -> None:
     from avma_conformance.report import to_json, to_markdown
 
     document = to_json(report)
+    texts = {}
     if files.json is not None:
-        write_file("--json", files.json, document)
+        texts["--json"] = (files.json, document)
     if files.markdown is not None:
-        write_file("--markdown", files.markdown, to_markdown(report))
+        texts["--markdown"] = (files.markdown, to_markdown(report))
     if files.html is not None:
-        write_file("--html", files.html, page(report.product, FACTS, (*files.earlier, column(document))))
+        texts["--html"] = (files.html, page(report.product, FACTS, (*files.earlier, column(document))))
+    write_files(texts)
