@@ -317,7 +317,7 @@ This page lists the rights that each operation needs, for the account of the hos
 
 The simulator models these rights. A test runs each operation with exactly the rights in its row, and another one
 without each of them. The operation then fails with an error that names the right and the remedy. No test has run on
-Windows. [The sources](#sources) say what Microsoft documents and what is inferred."""
+Windows. [The sources](#sources) say what Microsoft documents, and name the assumptions."""
 
 _SOURCES = """\
 ## Sources

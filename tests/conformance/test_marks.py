@@ -12,13 +12,17 @@ from avma_conformance.fact import Effect
 from avma_conformance.facts import FACTS
 
 ROOT = Path(__file__).parents[2]
-MARK = re.compile(r"\bInferred\b(?: \(([a-z0-9, \n#-]+)\))?:?")
+MARK = re.compile(r"\binferred\b(?: \(([a-z0-9, \n#-]+)\))?:?", re.IGNORECASE)
+SOURCES = "avma_conformance/facts"
+"""In facts, the word is about the source of the fact itself."""
 
 
 def marks() -> Iterator[tuple[str, str]]:
     """Yield each mark in the source: its place, and the names of its facts."""
     for folder in ("provider", "tools"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
+        for file in sorted(each for kind in ("py", "ps1") for each in (ROOT / folder).rglob(f"*.{kind}")):
+            if SOURCES in file.as_posix() or file.name == "not_verified.py":
+                continue
             text = file.read_text("utf-8")
             for found in MARK.finditer(text):
                 place = f"{file.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}"

@@ -27,7 +27,10 @@ WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
 _FIRST_WITH_SUBSCRIPTION = 25398
 """The first build with subscription properties in its licensing service."""
 _SUBSCRIBED, _AZURE_BASED = 1, 2
-"""`SubscriptionStatus` and `SubscriptionType` of a pay-as-you-go server. The status is inferred from its name."""
+"""`SubscriptionStatus` and `SubscriptionType` of a pay-as-you-go server.
+
+Inferred (pay-as-you-go-has-status-one-and-type-two): the status, from its name.
+"""
 
 _SERVICE_QUERY = "SELECT Version FROM SoftwareLicensingService"
 # The query names its columns, because Windows computes some of them row by row, such as OfflineInstallationId. Without

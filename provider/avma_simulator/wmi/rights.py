@@ -1,6 +1,6 @@
 """The rights of a machine's account in each WMI namespace, and the effects of stopped services.
 
-Each rule has its source next to it. An inferred rule names the fact that tests it.
+Each rule has its source next to it. The rule of an assumption names the fact that tests it.
 """
 
 from __future__ import annotations
