@@ -18,6 +18,16 @@ from avma_conformance.subject import CIMV2, HYPER_V, Subject
 _SYSTEMS = "SELECT {} FROM Msvm_ComputerSystem"
 _DOCUMENTED_STATES = (2, 3, 4, 6, 9, 10, *range(32768, 32778))
 """`EnabledState` at learn.microsoft.com."""
+_RECORDED = (
+    "Caption CommunicationStatus CreationClassName Description DetailedStatus ElementName EnabledDefault EnabledState "
+    "EnhancedSessionModeState FailedOverReplicationType HealthState InstallDate InstanceID "
+    "LastApplicationConsistentReplicationTime LastReplicationTime LastReplicationType LastSuccessfulBackupTime Name "
+    "NameFormat NumberOfNumaNodes OnTimeInMilliseconds OperatingStatus OperationalStatus OtherEnabledState "
+    "PrimaryOwnerContact PrimaryOwnerName PrimaryStatus ProcessID ReplicationHealth ReplicationMode ReplicationState "
+    "RequestedState ResetCapability Status StatusDescriptions TimeOfLastConfigurationChange TimeOfLastStateChange "
+    "TransitioningToState"
+)
+"""The properties in a recorded row, without HwThreadsPerCoreRealized and ManagementVtlImage, which are newer."""
 _REALIZED = "Microsoft:Hyper-V:System:Realized"
 _SETTING = "Msvm_VirtualSystemSettingData"
 _LISTED = ("Name", "ElementName", "EnabledState", "OnTimeInMilliseconds")
@@ -110,6 +120,15 @@ def vm_row_has_the_listed_properties(subject: Subject) -> Observation:
     """A row of a VM has a value for each property of the product's list."""
     found = _raw(subject, _of_vm(subject.running_vm, ",".join(_LISTED)))
     return equal(set(_LISTED), {local_name(each) for each in found if (each.text or "").strip()})
+
+
+@fact(Area.HYPER_V, "recorded by go-wsman", on=On.VM)
+def vm_row_has_the_recorded_properties(subject: Subject) -> Observation:
+    """A row of a running VM has each recorded property. Newer releases may add some, and null arrays are absent."""
+    found = {local_name(each) for each in _raw(subject, _of_vm(subject.running_vm, "*"))}
+    missing = sorted(set(_RECORDED.split()) - found)
+    shown = f"{len(found)} properties, without {', '.join(missing)}" if missing else "each property"
+    return true("each property", not missing, shown)
 
 
 @fact(Area.HYPER_V, "recorded by go-wsman", on=On.VM)

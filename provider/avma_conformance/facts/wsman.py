@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from xml.etree.ElementTree import Element
 
 from avma.deadline import Deadline
 from avma.wsman import envelope
@@ -12,10 +13,11 @@ from avma_conformance.fact import Area, Observation, equal, fact, like, one_of, 
 from avma_conformance.fault_form import NO_FAULT, fault_form
 from avma_conformance.raw_http import raw
 from avma_conformance.subject import CIMV2, Subject
-from avma_conformance.xml_parts import items
+from avma_conformance.xml_parts import items, named, text
 
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _SMALLEST_ENVELOPE = 8192
+_ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 _SERVICE = "SELECT Version FROM SoftwareLicensingService"
 
 
@@ -50,12 +52,38 @@ def envelope_names_a_language(subject: Subject) -> Observation:
     return like("[a-z]{2,3}-[A-Z]{2}", answer.get(_XML_LANG, ""))
 
 
+def _misunderstood(subject: Subject) -> tuple[str, Element]:
+    """Send a message with an unknown header, and return its MessageID and the answer."""
+    message = subject.rendered(envelope.enumerate_query(CIMV2, _SERVICE))
+    strange = f'<x:Strange xmlns:x="urn:avma" xmlns:s="{SOAP}" s:mustUnderstand="true"/></s:Header>'.encode()
+    sent = re.findall(rb"<a:MessageID>([^<]*)<", message)[0].decode()
+    return sent, subject.send(message.replace(b"</s:Header>", strange, 1))
+
+
+@fact(Area.WSMAN, "recorded by pypsrp and WinRMSharp")
+def fault_for_an_unknown_header_has_the_action_of_addressing(subject: Subject) -> Observation:
+    """The Action of a MustUnderstand fault is that of WS-Addressing."""
+    return equal(f"{_ADDRESSING}/fault", text(_misunderstood(subject)[1], "Action"))
+
+
+@fact(Area.WSMAN, "recorded by pypsrp and WinRMSharp")
+def fault_for_an_unknown_header_relates_to_its_message(subject: Subject) -> Observation:
+    """A MustUnderstand fault names the message to which it relates."""
+    sent, answer = _misunderstood(subject)
+    return equal("the MessageID", "the MessageID" if text(answer, "RelatesTo") == sent else "another text")
+
+
+@fact(Area.WSMAN, "recorded by pypsrp and WinRMSharp")
+def fault_for_an_unknown_header_has_the_prefix_of_the_client(subject: Subject) -> Observation:
+    """NotUnderstood in a MustUnderstand fault names the header with the prefix of the client."""
+    _, answer = _misunderstood(subject)
+    return equal(["x:Strange"], [each.get("qname") for each in named(answer, "NotUnderstood")])
+
+
 @fact(Area.WSMAN, "recorded by pypsrp")
 def unknown_header_is_not_understood(subject: Subject) -> Observation:
     """A header with mustUnderstand that Windows does not know is rejected with MustUnderstand, without a Detail."""
-    message = subject.rendered(envelope.enumerate_query(CIMV2, _SERVICE))
-    strange = f'<x:Strange xmlns:x="urn:avma" xmlns:s="{SOAP}" s:mustUnderstand="true"/></s:Header>'.encode()
-    answer = subject.send(message.replace(b"</s:Header>", strange, 1))
+    _, answer = _misunderstood(subject)
     fault = next((each for each in answer.iter() if local_name(each) == "Fault"), None)
     if fault is None:
         return true("a fault MustUnderstand without a Detail", False, "no fault")
