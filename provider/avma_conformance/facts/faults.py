@@ -8,6 +8,7 @@ from avma.wsman import envelope
 from avma.wsman.envelope import XSI, CimMethod, local_name
 from avma_conformance.fact import Area, Effect, NotHere, Observation, On, equal, fact, like, true
 from avma_conformance.fault_form import NO_FAULT, fault_form
+from avma_conformance.licenses import must_reject
 from avma_conformance.raw_http import raw
 from avma_conformance.subject import CIMV2, HYPER_V, Subject
 from avma_conformance.xml_parts import first, text
@@ -147,7 +148,10 @@ def _rejected_key(subject: Subject) -> Element:
     """Install a product key that does not exist, and return the fault."""
     version = subject.row(f"SELECT Version FROM {_SERVICE}").text("Version") or ""
     method = CimMethod(CIMV2, _SERVICE, "InstallProductKey")
-    return subject.exchange(envelope.invoke(method, {"Version": version}, {"ProductKey": _NO_KEY}))
+    with must_reject(subject) as unchanged:
+        answer = subject.exchange(envelope.invoke(method, {"Version": version}, {"ProductKey": _NO_KEY}))
+        unchanged.accepted = fault_form(answer) is None
+        return answer
 
 
 @fact(Area.FAULTS, "slmgr.vbs and Microsoft's documentation of SoftwareLicensingService", effect=Effect.HARMLESS)
