@@ -58,6 +58,7 @@ def page(product: str, facts: Sequence[Fact], columns: Sequence[Column]) -> str:
         style_hash=f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}",
         product=escape(product),
         tiles="".join(_tiles(facts, columns)),
+        numbers=_summary(facts, columns),
         areas="\n".join(_area(area, facts, columns) for area in Area if any(each.area is area for each in facts)),
     )
 
@@ -67,11 +68,34 @@ def _file(name: str) -> str:
 
 
 def _tiles(facts: Sequence[Fact], columns: Sequence[Column]) -> Iterator[str]:
-    real = [each for each in columns if not each.simulated]
-    verified = sum(any(_verdict(each, fact) is FactVerdict.HOLDS for each in real) for fact in facts)
-    differ = sum(any(_verdict(each, fact) is FactVerdict.DIFFERS for each in real) for fact in facts)
+    verified, _, differ = _numbers(facts, columns)
     for name, count in (("facts", len(facts)), ("verified", verified), ("differ", differ)):
         yield f"<div><dt>{name}</dt><dd>{count}</dd></div>"
+
+
+def _summary(facts: Sequence[Fact], columns: Sequence[Column]) -> str:
+    """Return the table of numbers by area."""
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Area", "verified", "open", "differ"))
+    groups = [(area.value, [fact for fact in facts if fact.area is area]) for area in Area]
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        f"{''.join(f'<td>{number}</td>' for number in _numbers(own, columns))}</tr>"
+        for name, own in (*groups, ("All areas", list(facts)))
+        if own
+    )
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Numbers by area"><table id="numbers">'
+        f"<caption>Numbers by area</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _numbers(facts: Sequence[Fact], columns: Sequence[Column]) -> tuple[int, int, int]:
+    """Return the numbers of verified, open and different facts. A fact with a difference is not verified."""
+    real = [each for each in columns if not each.simulated]
+    verdicts = [{_verdict(each, fact) for each in real} for fact in facts]
+    differ = sum(FactVerdict.DIFFERS in each for each in verdicts)
+    verified = sum(FactVerdict.HOLDS in each and FactVerdict.DIFFERS not in each for each in verdicts)
+    return verified, len(facts) - verified - differ, differ
 
 
 def _verdict(column: Column, fact: Fact) -> FactVerdict | None:

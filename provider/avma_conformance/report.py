@@ -93,6 +93,10 @@ def to_json(report: ConformanceReport) -> str:
         },
         "notes": list(report.notes),
         "counts": {verdict.value: report.counts()[verdict] for verdict in FactVerdict},
+        "areas": [
+            {"area": name, "verified": verified, "open": left, "differs": differ}
+            for name, (verified, left, differ) in by_area(report)
+        ],
         "facts": [_fact(result, report.raw.get(result.fact.name, ())) for result in report.results],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -130,11 +134,24 @@ def _markdown(report: ConformanceReport) -> Iterator[str]:
         yield from (f"- Source: {result.fact.source}", f"- Expected: {result.expected}", f"- Found: {result.found}")
         for answer in report.raw.get(result.fact.name, ()):
             yield from ("", "```xml" if answer.startswith("<") else "```text", answer, "```")
+    yield from ("", "## Numbers", "", "| area | verified | open | differs |", "|---|---|---|---|")
+    for name, numbers in by_area(report):
+        yield f"| {name} | {' | '.join(map(str, numbers))} |"
     for area, results in groupby(report.results, key=lambda result: result.fact.area):
         yield from ("", f"## {area.value}", "", "| fact | statement | result | found |", "|---|---|---|---|")
         for result in results:
             cells = (result.fact.name, result.fact.statement, result.verdict.value, result.found)
             yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def by_area(report: ConformanceReport) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Yield the numbers of verified, open and different facts of each area, and of all. A simulator verifies none."""
+    groups = [(area.value, list(results)) for area, results in groupby(report.results, key=lambda each: each.fact.area)]
+    for name, results in (*groups, ("all", list(report.results))):
+        verdicts = [result.verdict for result in results]
+        verified = 0 if report.windows.simulated else verdicts.count(FactVerdict.HOLDS)
+        differ = verdicts.count(FactVerdict.DIFFERS)
+        yield name, (verified, len(verdicts) - verified - differ, differ)
 
 
 def summary(report: ConformanceReport) -> str:

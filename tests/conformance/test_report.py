@@ -29,7 +29,7 @@ def report(build: int, simulated: bool = False) -> ConformanceReport:
 
 def cells(html: str) -> list[list[str]]:
     """Return the words in the cells of each row."""
-    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", html, re.DOTALL)
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", html.partition("</table>")[2], re.DOTALL)
     return [re.findall(r"<td><span class=\"\w+\">([\w ]+)</span>", row) for row in rows]
 
 
@@ -70,5 +70,22 @@ def test_markdown_shows_the_differences_first_and_keeps_its_tables() -> None:
     assert text.startswith("# Conformance of Windows Server 2022 Datacenter, build 20348\n")
     assert "pulumi-avma 1.2.3. 3 facts: 1 holds, 1 differs, 1 not here." in text
     assert text.index("## second") < text.index("## WS-Management")
-    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| fact")]
+    rows = [
+        line
+        for line in text.partition("## WS-Management")[2].splitlines()
+        if line.startswith("| ") and not line.startswith("| fact")
+    ]
     assert [line.replace("\\|", "").count("|") for line in rows] == [5, 5, 5]
+
+
+def test_reports_and_the_page_have_numbers_by_area() -> None:
+    for simulated, verified in ((False, 1), (True, 0)):
+        numbers = (verified, 2 - verified, 1)
+        shown = " | ".join(map(str, numbers))
+        assert f"| WS-Management | {shown} |\n| all | {shown} |" in to_markdown(report(1, simulated))
+        document = json.loads(to_json(report(1, simulated)))
+        expected = dict(zip(("verified", "open", "differs"), (verified, 2 - verified, 1), strict=True))
+        assert document["areas"] == [{"area": name, **expected} for name in ("WS-Management", "all")]
+    html = page.page("1.2.3", FACTS, [page.column(to_json(report(build, build == 3))) for build in (1, 3)])
+    (table,) = re.findall(r'<table id="numbers">.*?</table>', html, re.DOTALL)
+    assert re.findall(r"<td>(\d+)</td>", table) == ["1", "1", "1"] * 2
