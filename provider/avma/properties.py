@@ -121,6 +121,11 @@ class Property:
         """The property of each value of a list or a map."""
         return dataclasses.replace(self, type=typing.get_args(self.type)[-1])
 
+    @property
+    def holds_records(self) -> bool:
+        """Whether the property is a record, or contains records."""
+        return (self.item if self.collection else self).record is not None
+
 
 def declare(
     description: str,
@@ -318,7 +323,7 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[InvalidProper
 
 
 def _validate_list(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
-    """Validate a list of plain values. The rule's check applies to each item."""
+    """Validate a list. The rule's check applies to each plain item."""
     if not isinstance(value, list):
         return [InvalidProperty(path, f"must be a list, not {_kind(value)}")]
     if not value:
@@ -328,7 +333,7 @@ def _validate_list(prop: Property, value: Any, path: str) -> list[InvalidPropert
 
 
 def _validate_map(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
-    """Validate a map of plain values. The rule's check applies to each item."""
+    """Validate a map. The rule's check applies to each plain item."""
     if not isinstance(value, Mapping):
         return [InvalidProperty(path, f"must be a map, not {_kind(value)}")]
     checked = ((name, each) for name, each in value.items() if not isinstance(each, Unknown))
@@ -380,6 +385,8 @@ def _convert(prop: Property, value: Any) -> Any:
         return build(prop.record, value)
     if prop.collection is list:
         return [_convert(prop.item, each) for each in value]
+    if prop.collection is dict:
+        return {name: _convert(prop.item, each) for name, each in value.items()}
     return prop.type(value)
 
 
@@ -388,4 +395,6 @@ def _plain(value: Any) -> Any:
         return dump(value)
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return value.value if isinstance(value, Enum) else value

@@ -15,7 +15,7 @@ from typing import Any
 from avma.properties import InvalidProperty, Property, by_name, unknown_name, validate
 from avma.wording import camel_case
 
-_ITEM = re.compile(r"(\[\d+\]\.)(.*)", re.DOTALL)
+_ITEM = re.compile(r"(\[(?:\d+|\".*\")\]\.)(.*)", re.DOTALL)
 _FIRST_STEP = re.compile(r"([^.\[]*)\.?(.*)", re.DOTALL)
 
 
@@ -52,10 +52,22 @@ def misnamed(values: Mapping[str, Any], record: type, path: str = "") -> list[In
     for name, prop in _renamed_or_nested(record).items():
         if name in values and camel_case(name) != name:
             found.append(InvalidProperty(f"{path}{name}", unknown_name(name, by_name(record))))
-        nested = values.get(camel_case(name))
-        if prop.record is not None and isinstance(nested, Mapping):
-            found += misnamed(nested, prop.record, f"{path}{name}.")
+        for steps, record, nested in records_in(prop, values.get(camel_case(name))):
+            place = "".join(f'["{step}"]' for step in steps)
+            found += misnamed(nested, record, f"{path}{camel_case(name)}{place}.")
     return found
+
+
+def records_in(prop: Property, value: Any) -> Iterator[tuple[tuple[str, ...], type, Mapping[str, Any]]]:
+    """Yield each record in an input: the steps to it in the value, its class, and its values."""
+    if not isinstance(value, Mapping):
+        return
+    if prop.record is not None:
+        yield (), prop.record, value
+    elif prop.collection is dict and prop.item.record is not None:
+        for name, item in value.items():
+            if isinstance(item, Mapping):
+                yield (name,), prop.item.record, item
 
 
 def external_path(path: str, *records: type) -> str:
@@ -69,11 +81,11 @@ def external_path(path: str, *records: type) -> str:
 
 
 def _external_rest(path: str, prop: Property) -> str:
-    """Return the rest of a path, below a property: a path in its record, or an index and a path in its items."""
+    """Return the rest of a path, below a property: a path in its record, or an item and a path in it."""
     if prop.record is not None:
         return external_path(path, prop.record)
     item = _ITEM.fullmatch(path)
-    record = prop.item.record if prop.collection is list else None
+    record = prop.item.record if prop.collection is not None else None
     return f"{item[1]}{external_path(item[2], record)}" if item and record is not None else path
 
 
@@ -93,7 +105,7 @@ def _internal_names(*records: type) -> Mapping[str, str]:
 def _renamed_or_nested(record: type) -> Mapping[str, Property]:
     """Return the properties that have another name outside of the core, or contain properties, by name."""
     declared = by_name(record).items()
-    return {name: prop for name, prop in declared if camel_case(name) != name or prop.record is not None}
+    return {name: prop for name, prop in declared if camel_case(name) != name or prop.holds_records}
 
 
 def _converted(value: Any, prop: Property | None, convert: Callable[..., dict[str, Any]]) -> Any:
@@ -102,7 +114,11 @@ def _converted(value: Any, prop: Property | None, convert: Callable[..., dict[st
         return value
     if prop.record is not None and isinstance(value, Mapping):
         return convert(value, prop.record)
-    if prop.collection is list and prop.item.record is not None and isinstance(value, list):
-        record = prop.item.record
+    if prop.collection is None or prop.item.record is None:
+        return value
+    record = prop.item.record
+    if prop.collection is list and isinstance(value, list):
         return [convert(each, record) if isinstance(each, Mapping) else each for each in value]
+    if prop.collection is dict and isinstance(value, Mapping):
+        return {name: convert(each, record) if isinstance(each, Mapping) else each for name, each in value.items()}
     return value

@@ -16,7 +16,7 @@ from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from avma.properties import UNKNOWN, InvalidProperty, Property, dump, properties
 from avma.wording import camel_case
-from pulumi_resource_avma.names import external, internal, misnamed
+from pulumi_resource_avma.names import external, internal, misnamed, records_in
 
 if TYPE_CHECKING:
     from avma.redaction import Redactor
@@ -256,14 +256,15 @@ def _declared_secrets(record: type, values: Mapping[str, Any], prefix: Path) -> 
         path = (*prefix, name)
         if value is not None and prop.rule.secret:
             yield path
-        elif prop.record is not None and isinstance(value, Mapping):
-            yield from _declared_secrets(prop.record, value, path)
+            continue
+        for steps, nested, values_in_it in records_in(prop, value):
+            yield from _declared_secrets(nested, values_in_it, (*path, *steps))
 
 
 @functools.cache
 def _secret_or_nested(record: type) -> Mapping[str, Property]:
     """Return the properties that are secret or contain properties, by their external names."""
-    found = (prop for prop in properties(record) if prop.rule.secret or prop.record is not None)
+    found = (prop for prop in properties(record) if prop.rule.secret or prop.holds_records)
     return {camel_case(prop.name): prop for prop in found}
 
 
