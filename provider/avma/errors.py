@@ -19,6 +19,7 @@
     │   └── LicensingFault            ... and the HRESULT is from the Software Protection Platform
     ├── Refused                   the state of the machine forbids the operation
     │   ├── Evaluation                ... it runs an evaluation edition
+    │   ├── NotEligible               ... it runs a system that AVMA does not cover
     │   ├── NewerThanHost             ... the guest has a later release than its host
     │   ├── DataExchangeOff           ... the VM's integration service Data Exchange is off
     │   ├── KeyConflict               ... another resource requires a different key on the same machine
@@ -29,6 +30,7 @@
     ├── TimedOut                  the time limit expired
     ├── Cancelled                 the user stopped the run
     ├── NodesFailed               some nodes of a cluster failed, each for its own reason
+    │   └── GuestsFailed              ... or some of its guests
     └── PartlyDone                the machine was changed before another error occurred
 
 Front ends map these classes to their own codes.
@@ -245,6 +247,10 @@ class Evaluation(Refused):
     """The machine runs an evaluation edition, which takes no key and activates no guests."""
 
 
+class NotEligible(Refused):
+    """The machine runs a system that automatic activation does not cover: not Windows Server, or no such edition."""
+
+
 class NewerThanHost(Refused):
     """The guest has a later release than its host, and a host activates guests up to its own release."""
 
@@ -289,6 +295,10 @@ class NodesFailed(AvmaError):
     def __init__(self, tried: str, where: str, answer: str, remedy: str, causes: Sequence[AvmaError] = ()) -> None:
         super().__init__(tried, where, answer, remedy)
         self.causes: Final = tuple(causes)
+
+
+class GuestsFailed(NodesFailed):
+    """Some guests failed, each for its own reason."""
 
 
 class PartlyDone(AvmaError, Generic[S]):

@@ -147,6 +147,9 @@ The operation took longer than its time limit. To allow more time, set {TIME_LIM
     errors.Evaluation: """\
 The machine runs an evaluation edition of Windows Server. An evaluation edition accepts no product key and activates no
 guests. Convert it to a full edition first. The error contains the command.""",
+    errors.NotEligible: """\
+The machine runs a system that automatic activation does not cover: another system than Windows Server, or a release or
+edition without an AVMA key. Give such a machine another type of key, and leave it out of the program.""",
     errors.NewerThanHost: """\
 The guest runs a later release of Windows Server than its host. A host activates guests only up to its own release.
 Upgrade the host, move the VM to a newer host, or use another type of key in the guest (KMS or MAK).""",
@@ -159,6 +162,9 @@ reads the current state and continues from there.""",
     errors.NodesFailed: f"""\
 Nodes of the cluster failed. The error contains the reason for each of them, and says how many other nodes are licensed.
 Fix the failed nodes, then {RUN_AGAIN}.""",
+    errors.GuestsFailed: f"""\
+Guests of a ClusterActivation failed. The error contains the reason for each of them. The other guests are done. Fix the
+failed guests, or leave them out with {setting("exclude")}, then {RUN_AGAIN}.""",
 }
 
 

@@ -85,6 +85,7 @@ class Rule:
     applies_later: bool = False
     connects: bool = False
     lasting: bool = False
+    volatile: bool = False
     promised: Prediction | None = None
     expected: Prediction | None = None
 
@@ -141,6 +142,7 @@ def declare(
     applies_later: bool = False,
     connects: bool = False,
     lasting: bool = False,
+    volatile: bool = False,
     promised: Prediction | None = None,
     expected: Prediction | None = None,
 ) -> Any:
@@ -152,6 +154,7 @@ def declare(
         applies_later: a changed input needs no action now, because it is about a later action.
         connects: an input that only tells how to reach the machine. An update tries a new value before it is stored.
         lasting: an output that another product key does not change.
+        volatile: an output that changes by itself, so a refresh reports no difference.
         promised: an output whose value success guarantees.
         expected: an output whose value is likely, but success does not guarantee it.
     """
@@ -167,6 +170,7 @@ def declare(
         applies_later,
         connects,
         lasting,
+        volatile,
         promised,
         expected,
     )
@@ -271,6 +275,21 @@ def dump(instance: Any) -> dict[str, Any]:
     """Return the values of a record by name, without None values."""
     pairs = ((prop.name, getattr(instance, prop.name)) for prop in properties(type(instance)))
     return {name: _plain(value) for name, value in pairs if value is not None}
+
+
+def settled(record: type, values: Values) -> dict[str, Any]:
+    """Return values without those that change by themselves (`volatile`), also inside of lists of records."""
+    declared = by_name(record)
+    return {
+        name: _settled_items(declared[name], value) if name in declared else value
+        for name, value in values.items()
+        if name not in declared or not declared[name].rule.volatile
+    }
+
+
+def _settled_items(prop: Property, value: Any) -> Any:
+    record = prop.item.record if prop.collection is list else None
+    return [settled(record, each) for each in value] if record is not None and isinstance(value, list) else value
 
 
 def known(values: Any) -> bool:

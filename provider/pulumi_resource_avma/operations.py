@@ -93,6 +93,7 @@ class Operations:
             deadline=Deadline(timeout, self._session.cancellation_of_call, max_age=max_age),
             show_status=lambda text: log.status(text, urn),
             show_warning=lambda text: log.warning(text, urn),
+            show_information=lambda text: log.info(text, urn),
             claims=self.run.claims,
             resource=urn,
             rendered=self._session.redact,

@@ -107,7 +107,16 @@ class Runner:
     def operation(self, resource: str = "") -> Operation:
         deadline = Deadline(self.seconds, self.cancellation, self.clock)
         claims = self.claims or Claims()
-        return Operation(self.configuration, self.machines, deadline, self._tell, self._tell, claims, resource)
+        return Operation(
+            self.configuration,
+            self.machines,
+            deadline,
+            self._tell,
+            self._tell,
+            claims,
+            resource,
+            show_information=self._tell,
+        )
 
     def _tell(self, text: str) -> None:
         self.told.append(NEUTRAL.render(text))

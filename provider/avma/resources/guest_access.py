@@ -31,18 +31,18 @@ _SERVICES_OF_GUESTS = ("sppsvc", "winmgmt")
 
 
 def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
-    """Raise Refused if a guest reports an operating system other than Windows. Without a report, the guest passes."""
+    """Raise NotEligible if a guest reports another system than Windows. Without a report, the guest passes."""
     name = facts.values.get("OSName", "")
     if name and "Windows" not in name:
         answer = f"the guest {vm.name} runs {characters.shown(name)}, and AVMA activates only Windows Server"
-        raise errors.Refused(
+        raise errors.NotEligible(
             "reach the guest", where, answer, "declare a VM with Windows Server, or remove the resource"
         )
 
 
 @contextmanager
 def naming_other_systems(placement: Placement, operation: Operation) -> Iterator[None]:
-    """Run the body. If it fails and the guest reports an operating system other than Windows, raise Refused instead.
+    """Run the body. If it fails and the guest reports another system than Windows, raise NotEligible instead.
 
     The guest's report is only read after a failure, so success costs no request. A guest that rejects an account
     passes, because it runs Windows.
@@ -95,10 +95,14 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
         InvalidInput: no credentials are declared.
         AvmaError: the host, or the machine at the guest's address, could not be queried.
     """
-    transport = operation.configuration.effective_guest(guest).transport or Transport.POWERSHELL_DIRECT
-    if transport is Transport.WINRM:
-        return guest_network.connect(placement, guest, operation)
-    return _through_host(placement, guest, operation)
+    if is_through_host(guest, operation):
+        return _through_host(placement, guest, operation)
+    return guest_network.connect(placement, guest, operation)
+
+
+def is_through_host(guest: Guest | None, operation: Operation) -> bool:
+    """Return True if a guest is reached through PowerShell Direct, the default."""
+    return operation.configuration.effective_guest(guest).transport is not Transport.WINRM
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def read_guest_state(placement: Placement, guest: Guest | None, operation: Opera
 
     Raises:
         NotReady: the guest may answer later. `LogonUncertain` if it rejected the account, but may accept it later.
-        Refused: it runs another operating system.
+        NotEligible: it runs another operating system.
         AvmaError: the guest could not be queried.
     """
     with naming_other_systems(placement, operation), not_ready_during_setup(placement.vm):

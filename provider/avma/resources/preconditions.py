@@ -230,13 +230,12 @@ def _to_license_first(state: HostState) -> str:
     return f"license the host first: add a HostLicense, and {DEPEND_ON_IT}"
 
 
-def choose_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
-    """Return the key to install in the guest.
+def published_key(guest: System, product_key: str | None, where: str) -> PublishedKey | None:
+    """Return the published AVMA key of a guest. None for a release newer than the tables, if it has a declared key.
 
     Raises:
         Evaluation: the guest runs an evaluation edition.
-        NewerThanHost: the guest runs a newer release than its host.
-        Refused: no AVMA key exists for this guest, this host cannot activate it, or the given key is for another.
+        NotEligible: no AVMA key exists for the guest.
     """
     tried = "activate the guest"
     if guest.evaluation:
@@ -246,13 +245,26 @@ def choose_key(guest: System, host: HostState, product_key: str | None, where: s
     if published is None and not (product_key and _unknown(guest)):
         answer = f"the provider has no AVMA key for {guest}"
         remedy = "use Windows Server 2012 R2 or later in the edition Datacenter, Standard or, up to 2019, Essentials"
-        raise errors.Refused(tried, where, answer, remedy)
+        raise errors.NotEligible(tried, where, answer, remedy)
+    return published
+
+
+def choose_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
+    """Return the key to install in the guest.
+
+    Raises:
+        Evaluation: the guest runs an evaluation edition.
+        NotEligible: no AVMA key exists for the guest.
+        NewerThanHost: the guest runs a newer release than its host.
+        Refused: this host cannot activate the guest, or the given key is for another.
+    """
+    published = published_key(guest, product_key, where)
     _require_covered(guest, host, where)
     given = keys.published(product_key) if product_key else None
     if published is not None and given is not None and given != published:
         answer = f"it runs {guest}, and the declared key is for Windows Server {given.version} {given.edition}"
         remedy = f"remove {setting('product_key')}: the provider then uses the matching key"
-        raise errors.Refused(tried, where, answer, remedy)
+        raise errors.Refused("activate the guest", where, answer, remedy)
     return keys.normalize(product_key or (published.key if published else ""))
 
 

@@ -37,6 +37,10 @@ def _message(error: errors.AvmaError) -> str:
     return error.message
 
 
+def _show_nothing(text: str) -> None:
+    """Show nothing."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """The tools of one call of a front end.
@@ -51,6 +55,7 @@ class Operation:
         resource: the resource's name in errors.
         shown: returns the text of an error that does not end the call. A front end can add a note to it.
         rendered: returns a text for an output, in the words of the front end and without secrets.
+        show_information: shows a text that stays on the screen.
     """
 
     configuration: Configuration
@@ -62,6 +67,7 @@ class Operation:
     resource: str = ""
     shown: Callable[[errors.AvmaError], str] = _message
     rendered: Callable[[str], str] = NEUTRAL.render
+    show_information: Callable[[str], None] = _show_nothing
 
     def warn_of(self, name: str, error: errors.AvmaError, note: str = "") -> None:
         """Warn about an error of one machine that does not end the call. `note` is a sentence about its effect."""
@@ -72,6 +78,11 @@ class Operation:
         """Show the current activity, and log it."""
         _log.info("%s", text)
         self.show_status(text)
+
+    def inform(self, text: str) -> None:
+        """Show a text that stays on the screen, and log it."""
+        _log.info("%s", text)
+        self.show_information(text)
 
     def warn(self, text: str) -> None:
         """Show a warning, and log it."""

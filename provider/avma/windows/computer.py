@@ -66,7 +66,7 @@ def read_system(wmi: Wmi, deadline: Deadline) -> System:
     """Read the Windows release and edition of the machine, in one request.
 
     Raises:
-        Refused: it is not a Windows Server of a known edition.
+        NotEligible: it is not a Windows Server of a known edition.
         EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be queried.
     """
@@ -80,7 +80,7 @@ def system_of(context: Context, rows: Sequence[Instance], family: str = "") -> S
     If no table has the SKU, the license family determines the edition.
 
     Raises:
-        Refused: it is not a Windows Server of a known edition.
+        NotEligible: it is not a Windows Server of a known edition.
         EmptyAnswer: the account may not read it.
         UnexpectedAnswer: the row does not contain a version.
     """
@@ -92,7 +92,7 @@ def system_of(context: Context, rows: Sequence[Instance], family: str = "") -> S
     edition = compatibility.edition_of_sku(sku) or compatibility.edition_of_family(family)
     if edition is None:
         answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that does not support automatic activation"
-        raise context.error(errors.Refused, answer, "declare a machine with Windows Server")
+        raise context.error(errors.NotEligible, answer, "declare a machine with Windows Server")
     evaluation, core = sku in compatibility.EVALUATION_SKUS, sku in compatibility.CORE_SKUS
     return System(
         build,

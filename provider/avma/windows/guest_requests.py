@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors
@@ -41,6 +42,8 @@ class GuestRequest:
     begun: bool = False
     answer: Mapping[str, Any] | None = None
     error: Exception | None = None
+    thread: int = field(default_factory=threading.get_ident)
+    """The thread that waits for the answer."""
 
     @property
     def done(self) -> bool:

@@ -32,6 +32,8 @@ GATHERING = 0.25
 """Seconds. The longest wait of a run for more requests. A session in a guest takes seconds to start."""
 _AFTER_SHARED = 0.05
 """Seconds. The wait after a run for several guests."""
+_BETWEEN_TWO = 1.5
+"""Seconds. The longest wait for the next request of a group. A thread waits one second for an activation to show."""
 _STEP = 0.01
 """Seconds between two looks at the other threads."""
 _NEXT = 0.2
@@ -101,6 +103,8 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         self._suspects: set[str] = set()
         self._companions: dict[str, Companion] = {}
         self._shared_until = 0.0
+        self._group: set[int] = set()
+        """The threads that ask their guests together."""
 
     @property
     def where(self) -> str:
@@ -173,11 +177,43 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
                 self._changed.wait(POLL)
             return found
 
+    @contextlib.contextmanager
+    def asking_with_others(self) -> Iterator[None]:
+        """Make the thread a member of the group in the block. A run waits for the requests of all members."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._group.add(thread)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._group.discard(thread)
+
+    def _coming(self) -> set[int]:
+        """Return the members of the group that have no request now."""
+        with self._changed:
+            return self._group - {request.thread for request in self._waiting} - self._asking()
+
+    def _asking(self) -> set[int]:
+        return {request.thread for run in self._running for request in run.open}
+
+    def _gather_group(self, leader: GuestRequest) -> None:
+        """Wait for the requests of the group, as long as its next member does not take too long."""
+        coming, since = self._coming(), time.monotonic()
+        while coming and time.monotonic() - since < _BETWEEN_TWO:
+            leader.context.wait(_STEP)
+            now = self._coming()
+            if now != coming:
+                coming, since = now, time.monotonic()
+
     def _gather(self, leader: GuestRequest) -> None:
         """Wait for the other threads that ask the host now: their next question may be one to a guest.
 
         After a shared run, its callers ask about their next guests within a moment. On an idle host, nobody waits.
         """
+        if self._group:
+            self._gather_group(leader)
+            return
         now = time.monotonic()
         least = now + (_AFTER_SHARED if now < self._shared_until else 0.0)
         most = now + GATHERING

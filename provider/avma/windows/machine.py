@@ -340,6 +340,10 @@ class Server(Machine):
         with self._runs.taking_along([guest.licensing_companion(deadline) for guest in unknown]):
             yield
 
+    def asking_with_others(self) -> contextlib.AbstractContextManager[None]:
+        """Let the requests of this thread to guests share script runs with those of other threads in such a block."""
+        return self._runs.asking_with_others()
+
     def close(self) -> None:
         """Close the connections, and the PowerShell on the machine."""
         self._runspaces.close(CLOSING)

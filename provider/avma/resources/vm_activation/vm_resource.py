@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from avma import compatibility, errors, keys
+from avma import errors, keys
 from avma.keys import KeyKind
 from avma.properties import InvalidProperty, Values, build, dump, known, validate
 from avma.resources import preconditions
@@ -20,7 +20,8 @@ from avma.resources.guest_access import (
     read_licensing,
     require_windows,
 )
-from avma.resources.host_state import HostState, read_host_state, wait_for_license
+from avma.resources.guest_licensing import claim_guest, license_guest, wait_for_activating_host
+from avma.resources.host_state import HostState
 from avma.resources.machine_license import Attempt, restore, uninstall
 from avma.resources.placement import Placement, require_running
 from avma.resources.resource import (
@@ -52,18 +53,12 @@ from avma.resources.vm_activation.wait_for_guest import (
     wait_for_guest,
     wait_until_running,
 )
-from avma.windows import events
 from avma.windows.computer import System
 from avma.windows.hyperv import VirtualMachine
-from avma.windows.licensing import LicenseChannel, Product
+from avma.windows.licensing import Product
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
-_TRIED = "activate the guest"
 _NO_KMS_CLIENT_KEY = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
-_AZURE_EDITION_REMEDY = (
-    f"turn on the Windows Server subscription of the host, or set {setting('product_key')} of its HostLicense to a "
-    "Datacenter key with Software Assurance; otherwise, remove this resource and give the guest its own key"
-)
 
 
 class VmActivationResource(Resource):
@@ -114,13 +109,13 @@ class VmActivationResource(Resource):
         inputs = build(VmActivationInputs, wanted)
         hosts = hosts_of(inputs, operation)
         placement = find_declared(inputs, None, hosts, operation)
-        host = _wait_for_activating_host(placement, operation)
+        host = wait_for_activating_host(placement.host, placement.vm.name, operation)
         wait = begin_wait(inputs.guest, operation)
         placement = wait_until_running(placement, hosts, wait)
         turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
         placement, guest = wait_for_guest(placement, hosts, inputs.guest, wait)
         if placement.host is not host.server:  # the VM moved during the wait
-            host = _wait_for_activating_host(placement, operation)
+            host = wait_for_activating_host(placement.host, placement.vm.name, operation)
         key = preconditions.choose_key(guest.licensing.system, host, inputs.product_key, guest.machine.where)
         return _license_guest(placement, host, guest, key, wanted, operation)
 
@@ -131,7 +126,7 @@ class VmActivationResource(Resource):
             return settled
         inputs = build(VmActivationInputs, wanted)
         placement = find_declared(inputs, vm_in(identifier), hosts_of(inputs, operation), operation)
-        host = _wait_for_activating_host(placement, operation)
+        host = wait_for_activating_host(placement.host, placement.vm.name, operation)
         require_running(placement)
         turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
         guest = read_guest_state(placement, inputs.guest, operation)
@@ -145,14 +140,14 @@ class VmActivationResource(Resource):
         vm_id = vm_in(identifier) if identifier else None
         placement = find_declared(inputs, vm_id, hosts_of(inputs, operation), operation)
         placement.host.list_for_preview(operation.deadline)
-        host = _wait_for_activating_host(placement, operation, preview=True)
+        host = wait_for_activating_host(placement.host, placement.vm.name, operation, preview=True)
         if not guest_known:
             return self._probe_host(placement, host, inputs, wanted, operation)
         require_running(placement)
         _announce_data_exchange(placement, inputs, operation)
         guest = read_without_waiting(placement, inputs.guest, operation)
         key = preconditions.choose_key(guest.licensing.system, host, inputs.product_key, guest.machine.where)
-        _claim(placement, key, guest.machine.where, operation)
+        claim_guest(placement.vm.id, key, guest.machine.where, operation)
         _warn_of_retaining(inputs, guest.licensing.system, operation)
         now = dump(outputs_of(placement.vm, guest.licensing.system, guest.licensing.product))
         return {**lasting(VmActivationOutputs, now), **self.predict({**wanted, "product_key": key})}
@@ -168,7 +163,7 @@ class VmActivationResource(Resource):
         if system is None:
             return {"vm_id": placement.vm.id, "vm_name": placement.vm.name, **self.predict(wanted)}
         key = preconditions.choose_key(system, host, inputs.product_key, placement.where)
-        _claim(placement, key, placement.where, operation)
+        claim_guest(placement.vm.id, key, placement.where, operation)
         now = dump(outputs_of(placement.vm, system, None))
         return {**lasting(VmActivationOutputs, now), **self.predict({**wanted, "product_key": key})}
 
@@ -252,21 +247,6 @@ class VmActivationResource(Resource):
         return Undoing(own, placement.vm.id, placement.vm.name, obstacle)
 
 
-def _wait_for_activating_host(placement: Placement, operation: Operation, preview: bool = False) -> HostState:
-    """Wait until the VM's host can activate guests, and return its state.
-
-    It waits only for another resource of the run that licenses the host (see `wait_for_license`). With `preview`, the
-    host counts as licensed as soon as such a resource has announced itself.
-
-    Raises:
-        Refused: it cannot activate guests.
-        AvmaError: it could not be queried.
-    """
-    host = wait_for_license(read_host_state(placement.host, operation), placement.vm.name, operation, preview)
-    preconditions.require_activating(host)
-    return host
-
-
 def _announce_data_exchange(placement: Placement, inputs: VmActivationInputs, operation: Operation) -> None:
     """Announce in a preview that the provider is going to turn on Data Exchange.
 
@@ -320,15 +300,6 @@ def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Op
         )
 
 
-def _claim(placement: Placement, product_key: str, where: str, operation: Operation) -> None:
-    """Claim the guest. This must happen before it is changed.
-
-    Raises:
-        KeyConflict: another resource of the run wants another key there.
-    """
-    operation.claim(placement.vm.id, keys.partial(product_key), where, _TRIED, installs=True)
-
-
 def _with_current_name(result: Result, placement: Placement, operation: Operation) -> Result:
     """Return a result with the VM's current name, and the id of another VM with the declared name."""
     vm, declared = placement.vm, result.inputs.get("vm_name")
@@ -353,31 +324,11 @@ def _license_guest(
         PartlyDone: the guest was changed before the error.
         AvmaError: nothing was changed.
     """
-    _claim(placement, product_key, guest.machine.where, operation)
+    claim_guest(placement.vm.id, product_key, guest.machine.where, operation)
     attempt = Attempt(guest.machine, guest.licensing, guest.since, operation)
     with partial_failure(attempt, lambda: _result(placement.vm, wanted, guest.licensing.system, attempt.product)):
-        try:
-            attempt.license(product_key, activate=True, channel=LicenseChannel.AVMA)
-        except errors.LicensingFault as fault:
-            raise _explained(fault, host, guest, operation) from fault
+        license_guest(attempt, product_key, host, guest, operation)
     return _result(placement.vm, wanted, guest.licensing.system, attempt.product)
-
-
-def _explained(
-    fault: errors.LicensingFault, host: HostState, guest: GuestState, operation: Operation
-) -> errors.LicensingFault:
-    """Return a rejection by Windows with the messages in the event logs of guest and host."""
-    deadline = operation.deadline
-    messages = {
-        f"Event {events.GUEST_EVENT} of the guest": events.latest(guest.machine.wmi, events.GUEST_EVENT, deadline),
-        f"Event {events.HOST_EVENT} of the host": events.latest(host.server.wmi, events.HOST_EVENT, deadline),
-    }
-    # The end of the error adds a period.
-    logged = "".join(f". {where}: {text.removesuffix('.')}" for where, text in messages.items() if text)
-    # In Azure Edition, every HRESULT only means that the host did not activate the guest. Its usual remedies do not
-    # help without one of these licenses.
-    azure_edition = guest.licensing.system.edition == compatibility.AZURE_EDITION
-    return fault.but(answer=fault.answer + logged, remedy=_AZURE_EDITION_REMEDY if azure_edition else None)
 
 
 def _exactly_one_errors(values: Values, first: str, second: str) -> list[InvalidProperty]:

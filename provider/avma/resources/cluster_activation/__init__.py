@@ -1,0 +1,1 @@
+"""The ClusterActivation resource."""

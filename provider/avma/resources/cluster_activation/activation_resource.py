@@ -1,0 +1,202 @@
+"""ClusterActivation: every Windows Server guest on the nodes of a cluster, or on some hosts, is activated.
+
+A guest is activated like that of a VmActivation. This module contains the rules for all guests together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from avma import errors, keys
+from avma.properties import InvalidProperty, Values, build, known, validate
+from avma.resources.claims import Claim
+from avma.resources.cluster_activation import activation_changes, guest_report
+from avma.resources.cluster_activation.activation_properties import (
+    ActivationState,
+    ClusterActivationInputs,
+    ClusterActivationOutputs,
+    identifier_of,
+    imported_inputs,
+    wanted_key,
+)
+from avma.resources.cluster_activation.guest_selection import (
+    declared_key,
+    require_clear,
+    require_ids,
+    warn_of_strangers,
+)
+from avma.resources.cluster_activation.guest_survey import Survey, find_guests, is_to_be_read, read_guests
+from avma.resources.cluster_activation.guest_work import activate_guests, check_guests, undo_guests
+from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored
+from avma.resources.vm_activation.vm_properties import GuestOnDelete
+from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
+
+_ACCOUNTS = ("guest", "guests")
+
+
+class ClusterActivationResource(Resource):
+    """The lifecycle of a ClusterActivation. Its identifier is the cluster, or its hosts, in lower case."""
+
+    name = "ClusterActivation"
+    description = (
+        "Every Windows Server guest on the nodes of a failover cluster, or on the listed hosts, activated by its host "
+        "(Automatic Virtual Machine Activation, AVMA). The provider finds the VMs itself. A VM that is created later "
+        "is drift in a refresh, and the next update activates its guest. VMs can move between the hosts. The provider "
+        "leaves guests alone that AVMA does not cover, and guests with another license. If a guest fails, the others "
+        "are still activated, and the next update continues with it. Hundreds of guests need one listing and few "
+        "script runs on each host."
+    )
+    imports = (
+        Import("the name of the cluster or of one of its nodes", "cl01", "cl01.example.com"),
+        Import("the hosts", "hosts", "hv01.example.com,hv02.example.com"),
+        Import("a single host, with a comma at the end", "hv01", "hv01.example.com,"),
+    )
+    inputs = ClusterActivationInputs
+    outputs = ClusterActivationOutputs
+    timeout = 3600.0
+
+    def check(self, values: Values) -> list[InvalidProperty]:
+        """See `Resource.check`."""
+        failures = validate(ClusterActivationInputs, values)
+        given = [name for name in ("cluster", "hosts") if values.get(name) is not None]
+        if not given:
+            failures.append(InvalidProperty("cluster", f"is required unless you set {setting('hosts')}"))
+        if len(given) == 2:
+            failures.append(InvalidProperty("hosts", f"cannot be combined with {setting('cluster')}"))
+        hosts, connection = values.get("hosts"), values.get("connection")
+        several = isinstance(hosts, list) and len(hosts) > 1
+        if several and isinstance(connection, Mapping) and connection.get("address"):
+            reason = f"cannot be combined with several {setting('hosts')}. The provider connects to them by their names"
+            failures.append(InvalidProperty("connection.address", reason))
+        return failures
+
+    def diff(self, stored: Stored, wanted: Values) -> list[Change]:
+        """See `Resource.diff`."""
+        return activation_changes.changes(stored, wanted)
+
+    def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
+        """See `Resource.holdings`."""
+        found = []
+        for guest in stored.outputs.get("guest_activations") or []:
+            if guest.get("state") == ActivationState.NOT_APPLICABLE.value:
+                continue
+            vm_id, name = str(guest.get("vm_id") or ""), str(guest.get("vm_name") or "")
+            declared = declared_key(wanted, vm_id, name)
+            key = wanted_key(declared, guest.get("guest_version"), guest.get("guest_edition"))
+            partial = keys.partial(key) if isinstance(key, str) else None
+            # The front end adds the resource.
+            found.append(Claim(resource="", machine=vm_id, key=partial, installs=partial is not None, place=name))
+        return found
+
+    def askable(self, wanted: Values) -> bool:
+        """See `Resource.askable`. If accounts of guests are not known yet, a preview reads only the hosts."""
+        return known({name: value for name, value in wanted.items() if name not in _ACCOUNTS})
+
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
+        """See `Resource.probe`. It shows which guests will be activated, and why the others will not."""
+        return self._probe(wanted, None, operation)
+
+    def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """See `Resource.probe_update`."""
+        return self._probe(wanted, stored, operation)
+
+    def _probe(self, wanted: Values, stored: Stored | None, operation: Operation) -> dict[str, Any]:
+        accounts_known = all(known(wanted.get(name)) for name in _ACCOUNTS)
+        inputs = build(ClusterActivationInputs, {name: value for name, value in wanted.items() if known(value)})
+        survey = _find(inputs, stored, operation)
+        if not accounts_known:
+            unread = [guest for guest in survey.guests if is_to_be_read(guest)]
+            operation.inform(
+                f"{capitalized(NEXT_RUN)} will read {len(unread)} guests. Their accounts are not known yet: "
+                f"{guest_report.names_of(unread)}"
+            )
+            return {}
+        read_guests(survey.guests, inputs, operation)
+        coming = check_guests(survey.guests, inputs, operation)
+        guest_report.tell(survey, inputs, operation)
+        guest_report.foretell(survey, coming, operation)
+        failure = guest_report.failure_of(survey, inputs, _place(inputs))
+        if failure is not None and not coming:
+            raise failure
+        if failure is not None:
+            operation.warn(f"{capitalized(NEXT_RUN)} will fail for some guests: {failure.message}")
+        return {}
+
+    def create(self, wanted: Values, operation: Operation) -> Result:
+        """See `Resource.create`. A guest whose Windows setup may still be running is waited for."""
+        return self._activate(wanted, None, operation)
+
+    def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
+        """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
+        settled = self.settled(identifier, stored, wanted, operation)
+        return settled or replace(self._activate(wanted, stored, operation), identifier=identifier)
+
+    def _activate(self, wanted: Values, stored: Stored | None, operation: Operation) -> Result:
+        inputs = build(ClusterActivationInputs, wanted)
+        survey = _find(inputs, stored, operation)
+        read_guests(survey.guests, inputs, operation, waits=True)
+        activate_guests(survey.guests, inputs, operation)
+        guest_report.tell(survey, inputs, operation)
+        result = _result(inputs, wanted, survey, operation)
+        failure = guest_report.failure_of(survey, inputs, _place(inputs))
+        if failure is None:
+            return result
+        outputs: ClusterActivationOutputs = result.outputs
+        if not outputs.activated and not any(guest.changed for guest in survey.guests):
+            raise failure
+        raise errors.PartlyDone(result.identifier, result, failure)
+
+    def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
+        """See `Resource.read`. A guest that cannot be read keeps its stored license."""
+        wanted = stored.inputs if stored else imported_inputs(identifier)
+        inputs = build(ClusterActivationInputs, wanted)
+        survey = find_guests(inputs, _guests_in(stored), operation)
+        read_guests(survey.guests, inputs, operation)
+        guest_report.tell(survey, inputs, operation)
+        return replace(_result(inputs, wanted, survey, operation), identifier=identifier)
+
+    def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
+        """See `Resource.delete`. Guests that are gone, or that this resource has not activated, stay unchanged."""
+        inputs = build(ClusterActivationInputs, stored.inputs)
+        own = [guest for guest in _guests_in(stored) if guest.get("managed") and guest.get("partial_product_key")]
+        if inputs.on_delete is GuestOnDelete.RETAIN or not own:
+            operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
+            return
+        survey = find_guests(inputs, own, operation)
+        ids = {guest.get("vm_id") for guest in own}
+        survey = replace(survey, guests=[guest for guest in survey.guests if guest.vm.id in ids])
+        undo_guests(survey.guests, inputs.on_delete, operation)
+        failure = guest_report.undo_failure(survey, inputs, _place(inputs), operation)
+        if failure is not None:
+            raise failure
+
+
+def _place(inputs: ClusterActivationInputs) -> str:
+    """Return the cluster as errors name it: its name, or its hosts."""
+    return inputs.cluster or ", ".join(inputs.hosts or [])
+
+
+def _guests_in(stored: Stored | None) -> list[Values]:
+    return list(stored.outputs.get("guest_activations") or []) if stored else []
+
+
+def _find(inputs: ClusterActivationInputs, stored: Stored | None, operation: Operation) -> Survey:
+    """Find the guests, and check the lists of the user against the VMs of the hosts.
+
+    Raises:
+        InvalidInput: an entry is ambiguous.
+        NotFound: no VM has a declared id.
+    """
+    survey = find_guests(inputs, _guests_in(stored), operation)
+    require_clear(inputs, survey.vms, _place(inputs))
+    if not survey.failed_hosts:
+        require_ids(inputs, survey.vms, _place(inputs))
+        warn_of_strangers(inputs, survey.vms, operation.warn)
+    return survey
+
+
+def _result(inputs: ClusterActivationInputs, wanted: Values, survey: Survey, operation: Operation) -> Result:
+    identifier = identifier_of(inputs.cluster, inputs.hosts)
+    return Result(identifier, wanted, guest_report.outputs_of(survey, operation))

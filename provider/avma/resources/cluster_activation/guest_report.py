@@ -1,0 +1,200 @@
+"""The texts and outputs of a ClusterActivation: its guests as outputs, warnings, errors, and the lines of a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from avma import errors
+from avma.properties import build
+from avma.resources.cluster_activation.activation_properties import (
+    ActivationState,
+    ClusterActivationInputs,
+    ClusterActivationOutputs,
+    GuestActivation,
+    Unread,
+)
+from avma.resources.cluster_activation.guest_survey import FoundGuest, Survey
+from avma.resources.machine_license import license_outputs
+from avma.resources.resource import Operation
+from avma.windows.hyperv import to_running
+from avma.wording import NEXT_RUN, RUN_AGAIN, capitalized
+
+TRIED = "activate the guests"
+_AWAY = (errors.Unreachable, errors.NotReady, errors.TimedOut)
+"""The errors of a guest that cannot be asked now."""
+_LICENSE = ("license_status", "license_channel", "partial_product_key", "activated_by_host")
+_MOST = 10
+"""Maximum of names in one line."""
+
+
+def outputs_of(survey: Survey, operation: Operation) -> ClusterActivationOutputs:
+    """Return the outputs for the guests of a survey, after what the operation did to them."""
+    found = [_activation(guest, operation) for guest in survey.guests]
+    found += [_lost(each.known, each.reason) for each in survey.lost]
+    found.sort(key=lambda each: (each.vm_name.lower(), each.vm_id))
+    activated = sum(each.state is ActivationState.ACTIVATED for each in found)
+    not_applicable = sum(each.state is ActivationState.NOT_APPLICABLE for each in found)
+    return ClusterActivationOutputs(
+        guest_activations=found,
+        activated=activated,
+        not_activated=len(found) - activated - not_applicable,
+        not_applicable=not_applicable,
+    )
+
+
+def _activation(guest: FoundGuest, operation: Operation) -> GuestActivation:
+    known, system = guest.known, guest.system
+    about_vm = {
+        "vm_name": guest.vm.name,
+        "vm_id": guest.vm.id,
+        "host": guest.host_name,
+        "state": guest.state,
+        "reason": operation.rendered(guest.reason) or None,
+        "managed": guest.changed or bool(known.get("managed")),
+        "guest_version": system.version if system else known.get("guest_version"),
+        "guest_edition": system.edition if system else known.get("guest_edition"),
+    }
+    return build(GuestActivation, {**_license(guest), **about_vm})
+
+
+def _license(guest: FoundGuest) -> dict[str, Any]:
+    """Return the license as read, or the stored one of a guest that was not read."""
+    product = guest.product
+    if guest.read is None:
+        return {name: guest.known.get(name) for name in _LICENSE}
+    return {**license_outputs(product), "activated_by_host": (product.activated_by_host or None) if product else None}
+
+
+def _lost(known: Mapping[str, object], reason: str) -> GuestActivation:
+    return build(GuestActivation, {**known, "state": ActivationState.UNREACHABLE, "reason": reason})
+
+
+def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation) -> None:
+    """Warn about hosts and guests that could not be read, if the user wants that."""
+    for node in survey.failed_hosts:
+        if node.error is not None:
+            operation.warn_of(node.name, node.error, "Its guests are unknown.")
+    if inputs.stopped_guests is Unread.WARN:
+        stopped = in_state(survey, ActivationState.STOPPED)
+        if stopped:
+            operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}")
+    if inputs.unreachable_guests is Unread.WARN:
+        for group in _by_reason(in_state(survey, ActivationState.UNREACHABLE)):
+            error = group[0].error
+            if error is not None:
+                operation.warn(f"{names_of(group)}: {errors.sentences(error.answer)} {errors.sentences(error.remedy)}")
+
+
+def in_state(survey: Survey, state: ActivationState) -> list[FoundGuest]:
+    """Return the guests in a state."""
+    return [guest for guest in survey.guests if guest.state is state]
+
+
+def _count(guests: Sequence[FoundGuest], noun: str) -> str:
+    return f"1 {noun} is" if len(guests) == 1 else f"{len(guests)} {noun}s are"
+
+
+def names_of(guests: Sequence[FoundGuest]) -> str:
+    """Return the names of guests, at most ten of them."""
+    names = [guest.vm.name for guest in guests[:_MOST]]
+    more = len(guests) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _by_reason(guests: Iterable[FoundGuest]) -> list[list[FoundGuest]]:
+    """Group guests that failed for the same reason."""
+    groups: dict[tuple[str, str, str], list[FoundGuest]] = {}
+    for guest in guests:
+        if guest.error is not None:
+            key = type(guest.error).__name__, _neutral(guest.error.answer, guest), _neutral(guest.error.remedy, guest)
+            groups.setdefault(key, []).append(guest)
+    return list(groups.values())
+
+
+def _neutral(text: str, guest: FoundGuest) -> str:
+    """Return a text without the name and the id of its guest, to compare it with that of another guest."""
+    return text.replace(guest.vm.id, "").replace(guest.vm.name, "")
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Some guests, or a host, that failed for the same reason."""
+
+    names: str
+    errors: Sequence[errors.AvmaError]
+
+
+def _failures_of(guests: Iterable[FoundGuest]) -> list[_Failure]:
+    groups = _by_reason(guests)
+    return [_Failure(names_of(group), [each.error for each in group if each.error is not None]) for group in groups]
+
+
+def _stopped(guests: Iterable[FoundGuest]) -> list[_Failure]:
+    found = []
+    for guest in guests:
+        remedy = f"{to_running(guest.vm.state, guest.vm.id)}, then {RUN_AGAIN}"
+        found.append(_Failure(guest.vm.name, [errors.NotReady(TRIED, guest.placement.where, guest.reason, remedy)]))
+    return found
+
+
+def _hosts(survey: Survey) -> list[_Failure]:
+    return [_Failure(node.name, [node.error]) for node in survey.failed_hosts if node.error is not None]
+
+
+def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str) -> errors.AvmaError | None:
+    """Return the error for all guests that failed. None if there is none."""
+    found = _failures_of(in_state(survey, ActivationState.NOT_ACTIVATED))
+    if inputs.stopped_guests is Unread.FAIL:
+        found += _stopped(in_state(survey, ActivationState.STOPPED))
+    if inputs.unreachable_guests is Unread.FAIL:
+        found += _failures_of(in_state(survey, ActivationState.UNREACHABLE)) + _hosts(survey)
+    return _together(found, where)
+
+
+def undo_failure(
+    survey: Survey, inputs: ClusterActivationInputs, where: str, operation: Operation
+) -> errors.AvmaError | None:
+    """Return the error for all guests that keep their keys after a deletion. Warn about those that the user ignores."""
+    unread = _stopped(guest for guest in survey.guests if not guest.vm.running)
+    away = [guest for guest in survey.guests if isinstance(guest.error, _AWAY) and not guest.error.in_doubt]
+    hosts = _hosts(survey)
+    ignored: list[_Failure] = []
+    found = _failures_of(guest for guest in survey.guests if guest.error is not None and guest not in away)
+    gone = _failures_of(away) + hosts
+    ignores = inputs.unreachable_guests is Unread.IGNORE or operation.configuration.delete_unreachable
+    (ignored if ignores else found).extend(gone)
+    (ignored if inputs.stopped_guests is Unread.IGNORE else found).extend(unread)
+    for each in ignored:
+        operation.warn(f"{each.names}: keeps its key: {each.errors[0].answer}")
+    return _together(found, where)
+
+
+def _together(found: Sequence[_Failure], where: str) -> errors.AvmaError | None:
+    """Return one error for all failures. The error of a single guest stays as it is."""
+    causes = [error for each in found for error in each.errors]
+    if len(causes) < 2:
+        return causes[0] if causes else None
+    answer = "; ".join(f"{each.names}: {each.errors[0].answer}" for each in found)
+    remedy = "; ".join(f"for {each.names}: {each.errors[0].remedy}" for each in found)
+    if len({each.errors[0].remedy for each in found}) == 1:
+        remedy = causes[0].remedy
+    return errors.GuestsFailed(TRIED, where, f"{len(causes)} guests failed: {answer}", remedy, causes)
+
+
+def foretell(survey: Survey, coming: Sequence[FoundGuest], operation: Operation) -> None:
+    """Show in a preview which guests the next run is going to activate, and why it leaves the others alone."""
+    for guest in coming:
+        read = guest.read
+        system = read.licensing.system if read else guest.system
+        operation.inform(
+            f"{guest.vm.name}: {NEXT_RUN} will activate it ({system}, on {guest.host_name}): {guest.reason}"
+        )
+    for guest in in_state(survey, ActivationState.NOT_APPLICABLE):
+        operation.inform(f"{guest.vm.name}: stays as it is: {guest.reason}")
+    activated = in_state(survey, ActivationState.ACTIVATED)
+    operation.inform(
+        f"{capitalized(NEXT_RUN)} will activate {len(coming)} of {len(survey.guests)} guests. {len(activated)} are "
+        "activated already"
+    )

@@ -1,0 +1,120 @@
+"""The guests that a ClusterActivation declares: patterns and ids of VMs, and settings for single guests."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from avma import characters, errors
+from avma.configuration import Guest
+from avma.properties import Values
+from avma.resources.cluster_activation.activation_properties import ClusterActivationInputs, GuestSettings
+from avma.settings import merged
+from avma.windows import hyperv
+from avma.windows.hyperv import VirtualMachine
+from avma.wording import setting
+
+_TRIED = "select the guests"
+
+
+def matches(entry: str, vm: VirtualMachine) -> bool:
+    """Return True if an entry of `include` or `exclude` is the id of the VM, or a pattern of its name."""
+    vm_id = hyperv.canonical_vm_id(entry)
+    return vm_id == vm.id if vm_id else _pattern(entry).fullmatch(vm.name) is not None
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = (".*" if each == "*" else "." if each == "?" else re.escape(each) for each in text)
+    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+
+
+def selected(inputs: ClusterActivationInputs, vms: Iterable[VirtualMachine]) -> list[VirtualMachine]:
+    """Return the VMs that are included and not excluded."""
+    return [
+        vm for vm in vms if _is_included(inputs, vm) and not any(matches(each, vm) for each in inputs.exclude or [])
+    ]
+
+
+def _is_included(inputs: ClusterActivationInputs, vm: VirtualMachine) -> bool:
+    return inputs.include is None or any(matches(each, vm) for each in inputs.include)
+
+
+def settings_of(inputs: ClusterActivationInputs, vm: VirtualMachine) -> GuestSettings:
+    """Return the settings for one guest: those in `guests`, then those in `guest`."""
+    own = next((value for name, value in (inputs.guests or {}).items() if _names(name, vm)), None)
+    return GuestSettings(**merged(own, inputs.guest))
+
+
+def declared_key(wanted: Values, vm_id: str, name: str) -> Any:
+    """Return the key in `guests` for a VM, None without one. It can be unknown in a preview."""
+    guests = wanted.get("guests")
+    for entry, values in guests.items() if isinstance(guests, Mapping) else ():
+        if isinstance(values, Mapping) and (hyperv.canonical_vm_id(entry) or entry.lower()) in (vm_id, name.lower()):
+            return values.get("product_key")
+    return None
+
+
+def guest_of(settings: GuestSettings) -> Guest:
+    """Return the connection settings for a guest."""
+    return Guest(**{name: value for name, value in vars(settings).items() if name != "product_key"})
+
+
+def _names(name: str, vm: VirtualMachine) -> bool:
+    """Return True if a name in `guests` is the id or the name of the VM."""
+    return (hyperv.canonical_vm_id(name) or name.lower()) in (vm.id, vm.name.lower())
+
+
+def require_clear(inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], where: str) -> None:
+    """Raise InvalidInput unless each name in `guests` is that of at most one VM, and each VM is there at most once."""
+    for name in inputs.guests or {}:
+        ids = sorted({vm.id for vm in vms if _names(name, vm)})
+        if len(ids) > 1:
+            answer = f"{len(ids)} VMs are named {characters.shown(name)}: {', '.join(ids)}"
+            remedy = f"use the GUIDs of the VMs in {setting('guests')}"
+            raise errors.InvalidInput(_TRIED, where, answer, remedy)
+    for vm in vms:
+        names = [characters.shown(name) for name in inputs.guests or {} if _names(name, vm)]
+        if len(names) > 1:
+            answer = f"{setting('guests')} contains the VM {vm.name} more than once: {', '.join(names)}"
+            raise errors.InvalidInput(_TRIED, where, answer, "keep one of the entries")
+
+
+def missing_ids(inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine]) -> list[str]:
+    """Return the ids in `include` that no VM has."""
+    known = {vm.id for vm in vms}
+    ids = (hyperv.canonical_vm_id(entry) for entry in inputs.include or [])
+    return [each for each in ids if each is not None and each not in known]
+
+
+def require_ids(inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], where: str) -> None:
+    """Raise NotFound unless each id in `include` is that of a VM. Call it only if all hosts were listed."""
+    missing = missing_ids(inputs, vms)
+    if missing:
+        answer = f"{setting('include')} contains {', '.join(missing)}, and no host lists a VM with this id"
+        remedy = "check the id with `(Get-VM NAME).Id`, or remove the entry"
+        raise errors.NotFound(_TRIED, where, answer, remedy)
+
+
+def warn_of_strangers(
+    inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], warn: Callable[[str], None]
+) -> None:
+    """Warn about patterns and names that fit no VM, with similar names of VMs."""
+    lists: Mapping[str, Iterable[str]] = {"include": inputs.include or [], "exclude": inputs.exclude or []}
+    for name, entries in lists.items():
+        for entry in entries:
+            if not any(matches(entry, vm) for vm in vms) and (name == "exclude" or not hyperv.canonical_vm_id(entry)):
+                warn(f"{setting(name)} contains {characters.shown(entry)}, which fits no VM{_near(entry, vms)}")
+    for entry in inputs.guests or {}:
+        if not any(_names(entry, vm) for vm in vms):
+            warn(f"{setting('guests')} contains {characters.shown(entry)}, which is no VM{_near(entry, vms)}")
+
+
+def _near(entry: str, vms: Sequence[VirtualMachine]) -> str:
+    """Return a hint: the names of VMs that are similar to an entry."""
+    names = {vm.name.lower(): vm.name for vm in vms}
+    bare = entry.replace("*", "").replace("?", "").lower()
+    close = difflib.get_close_matches(bare, names, n=3, cutoff=0.5)
+    shown = ", ".join(characters.shown(names[each]) for each in close)
+    return f". Similar names: {shown}" if shown else ""
