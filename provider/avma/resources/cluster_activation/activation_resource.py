@@ -136,7 +136,6 @@ class ClusterActivationResource(Resource):
     def _activate(self, wanted: Values, stored: Stored | None, operation: Operation) -> Result:
         inputs = build(ClusterActivationInputs, wanted)
         survey = _find(inputs, stored, operation)
-        read_guests(survey.guests, inputs, operation, waits=True)
         activate_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
         result = _result(inputs, wanted, survey, operation)

@@ -115,6 +115,6 @@ def _near(entry: str, vms: Sequence[VirtualMachine]) -> str:
     """Return a hint: the names of VMs that are similar to an entry."""
     names = {vm.name.lower(): vm.name for vm in vms}
     bare = entry.replace("*", "").replace("?", "").lower()
-    close = difflib.get_close_matches(bare, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(bare, names, n=3, cutoff=0.7)
     shown = ", ".join(characters.shown(names[each]) for each in close)
     return f". Similar names: {shown}" if shown else ""

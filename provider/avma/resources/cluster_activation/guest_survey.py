@@ -26,7 +26,6 @@ from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_n
 from avma.resources.guest_access import (
     GuestState,
     is_through_host,
-    may_be_provisioning,
     read_guest_state,
     require_windows,
 )
@@ -81,10 +80,6 @@ class FoundGuest:
         """Its Windows: as read, or else as it reports through Data Exchange."""
         return self.read.licensing.system if self.read else self.facts.system
 
-    def fail(self, error: errors.AvmaError) -> None:
-        """Record why the guest could not be activated."""
-        self.error, self.reason, self.state = error, error.answer, ActivationState.NOT_ACTIVATED
-
 
 @dataclass(frozen=True)
 class LostGuest:
@@ -135,9 +130,12 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     for guest in guests:
         _sort_out(guest)
     listed = {vm.id for listing in listings for vm in listing.vms}
-    gone = [each for vm_id, each in stored.items() if vm_id not in listed]
+    away = {node.name for node in failed}
+    replicas = {guest.vm.id for guest in guests if not guest.vm.running and guest.known.get("host") in away}
+    gone = [each for vm_id, each in stored.items() if vm_id not in listed or vm_id in replicas]
     lost = [LostGuest(each, _may_be_on(failed)) for each in gone] if failed else []
-    order = sorted(guests, key=lambda guest: (guest.vm.name.lower(), guest.vm.id))
+    present = [guest for guest in guests if guest.vm.id not in replicas]
+    order = sorted(present, key=lambda guest: (guest.vm.name.lower(), guest.vm.id))
     return Survey(order, lost, failed, [vm for listing in listings for vm in listing.vms])
 
 
@@ -180,7 +178,8 @@ def _found(
         names = " and ".join(each.node.name for each in listings if any(each.node.machine is p.host for p in running))
         answer = f"{names} run a VM with this id ({place.vm.id}), so the provider does not know which one is meant"
         remedy = "remove one of the two VMs; if both names mean the same machine, keep one of the names"
-        guest.fail(errors.Refused(_TRIED, place.where, answer, remedy))
+        guest.error, guest.reason = errors.Refused(_TRIED, place.where, answer, remedy), answer
+        guest.state = ActivationState.NOT_ACTIVATED
     return guest
 
 
@@ -218,31 +217,32 @@ def is_to_be_read(guest: FoundGuest) -> bool:
     return guest.state is ActivationState.UNREACHABLE and guest.error is None
 
 
-def read_guests(
-    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation, *, waits: bool = False
-) -> None:
-    """Read the licenses of the guests that need it.
-
-    With `waits`, wait for guests in which Windows setup may still be running.
-    """
+def read_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation) -> None:
+    """Read the licenses of the guests that need it, without waiting for guests that are not ready."""
     quiet = quietly(operation)
+    in_parallel(
+        [guest for guest in guests if is_to_be_read(guest)],
+        lambda guest: read_guest(guest, inputs, quiet, waits=False),
+        operation,
+    )
 
-    def must_wait(guest: FoundGuest) -> bool:
-        return waits and may_be_provisioning(guest.vm)
 
-    def read_one(guest: FoundGuest) -> None:
-        read = _wait_and_read if must_wait(guest) else _read
-        guest.read = read(guest, quiet)
+def read_guest(guest: FoundGuest, inputs: ClusterActivationInputs, operation: Operation, *, waits: bool) -> None:
+    """Read one guest and decide about it. With `waits`, wait for a guest that is not ready.
+
+    Raises:
+        Cancelled: the user stopped the run.
+    """
+    try:
+        guest.read = _wait_and_read(guest, operation) if waits else _read(guest, operation)
         guest.product = guest.read.licensing.product
-        _judge(guest, inputs)
-
-    waiting = [guest for guest in guests if is_to_be_read(guest)]
-    in_parallel(waiting, read_one, operation, "read", lambda guest: not must_wait(guest))
-    for guest in waiting:
-        if isinstance(guest.error, (errors.NotEligible, errors.Evaluation)):
-            guest.state, guest.reason, guest.error = ActivationState.NOT_APPLICABLE, guest.error.answer, None
-        elif guest.error is not None:
-            guest.state, guest.reason = ActivationState.UNREACHABLE, guest.error.answer
+        _judge(guest, guest.read.licensing.system, inputs)
+    except errors.Cancelled:
+        raise
+    except (errors.NotEligible, errors.Evaluation) as answer:
+        guest.state, guest.reason = ActivationState.NOT_APPLICABLE, answer.answer
+    except errors.AvmaError as error:
+        guest.state, guest.reason, guest.error = ActivationState.UNREACHABLE, error.answer, error
 
 
 def _read(guest: FoundGuest, operation: Operation) -> GuestState:
@@ -255,11 +255,9 @@ def _wait_and_read(guest: FoundGuest, operation: Operation) -> GuestState:
     return found
 
 
-def _judge(guest: FoundGuest, inputs: ClusterActivationInputs) -> None:
+def _judge(guest: FoundGuest, system: System, inputs: ClusterActivationInputs) -> None:
     """Decide about a guest that was read."""
-    if guest.read is None:
-        return
-    system, product = guest.read.licensing.system, guest.product
+    product = guest.product
     preconditions.published_key(system, guest.settings.product_key, guest.placement.where)
     key = wanted_key(guest.settings.product_key, system.version, system.edition)
     if product is not None and product.licensed and product.channel is LicenseChannel.AVMA:
@@ -297,10 +295,9 @@ def in_parallel(
     guests: Sequence[FoundGuest],
     work: Callable[[FoundGuest], None],
     operation: Operation,
-    done: str,
     together: Callable[[FoundGuest], bool] = lambda _: True,
 ) -> None:
-    """Run `work` on all guests in parallel. An error stays with its guest. `done` is the verb for the progress.
+    """Run `work` on all guests in parallel. An error stays with its guest.
 
     Guests for which `together` is True share the script runs of their host.
 
@@ -312,7 +309,7 @@ def in_parallel(
     by_host: dict[Server, list[FoundGuest]] = {}
     for guest in guests:
         by_host.setdefault(guest.placement.host, []).append(guest)
-    progress = _Progress(len(guests), done, operation)
+    progress = _Progress(len(guests), operation)
 
     def guarded(guest: FoundGuest, begin: Callable[[], object]) -> None:
         with ExitStack() as stack:
@@ -322,7 +319,7 @@ def in_parallel(
             try:
                 work(guest)
             except errors.AvmaError as error:
-                guest.error = error
+                guest.error, guest.reason = error, error.answer
         progress.step()
 
     with ExitStack() as stack:
@@ -352,11 +349,14 @@ def _at_once() -> None:
 class _Progress:
     """Shows how many guests are done. Safe for several threads."""
 
-    def __init__(self, total: int, done: str, operation: Operation) -> None:
-        self._total, self._done, self._operation = total, done, operation
-        self._count = 0
+    def __init__(self, total: int, operation: Operation) -> None:
+        self._total, self._operation = total, operation
+        self._done = 0
+        self._lock = threading.Lock()
 
     def step(self) -> None:
         """Count one more guest."""
-        self._count += 1
-        self._operation.status(f"{self._done} {self._count} of {self._total} guests")
+        with self._lock:
+            self._done += 1
+            done = self._done
+        self._operation.status(f"{done} of {self._total} guests are done")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avma import errors
 from avma.resources import preconditions
 from avma.resources.cluster_activation.activation_properties import ActivationState, ClusterActivationInputs
-from avma.resources.cluster_activation.guest_survey import FoundGuest, in_parallel, quietly
+from avma.resources.cluster_activation.guest_survey import FoundGuest, in_parallel, is_to_be_read, quietly, read_guest
 from avma.resources.data_exchange import require_data_exchange, turn_on_data_exchange
-from avma.resources.guest_access import connect
+from avma.resources.guest_access import GuestState, connect, may_be_provisioning
 from avma.resources.guest_licensing import claim_guest, license_guest, wait_for_activating_host
 from avma.resources.host_state import HostState
 from avma.resources.machine_license import Attempt, restore, uninstall
@@ -28,63 +29,80 @@ class _Host:
     exchange: Mapping[str, DataExchange]
 
 
+class _Hosts:
+    """The hosts of guests that are to be activated. Each is read when its first such guest needs it, once."""
+
+    def __init__(self, operation: Operation, *, preview: bool = False) -> None:
+        self._operation = operation
+        self._preview = preview
+        self._lock = threading.Lock()
+        self._locks: dict[Server, threading.Lock] = {}
+        self._found: dict[Server, _Host | errors.AvmaError] = {}
+
+    def of(self, guest: FoundGuest) -> _Host:
+        """Return the host of a guest.
+
+        Raises:
+            Refused: it cannot activate guests.
+            AvmaError: it could not be queried.
+        """
+        server, deadline = guest.placement.host, self._operation.deadline
+        with self._lock:
+            lock = self._locks.setdefault(server, threading.Lock())
+        deadline.acquire(lock, "read the license of the host", server.where)
+        try:
+            if server not in self._found:
+                self._found[server] = self._read(server, guest.vm.name)
+        finally:
+            lock.release()
+        found = self._found[server]
+        if isinstance(found, errors.AvmaError):
+            raise found
+        return found
+
+    def _read(self, server: Server, vm_name: str) -> _Host | errors.AvmaError:
+        try:
+            state = wait_for_activating_host(server, vm_name, self._operation, self._preview)
+            return _Host(state, server.data_exchange(self._operation.deadline))
+        except errors.AvmaError as error:
+            return error
+
+
 def activate_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation) -> None:
-    """Activate those guests that are not activated. An error stays with its guest.
+    """Read the guests, and activate those that are not activated. An error stays with its guest.
+
+    A guest in which Windows setup may still be running is waited for. The others do not wait for it.
 
     Raises:
         Cancelled: the user stopped the run before a guest was changed.
     """
-    quiet = quietly(operation)
-    hosts = _activating_hosts(guests, operation)
+    quiet, hosts = quietly(operation), _Hosts(operation)
 
-    def activate(guest: FoundGuest) -> None:
-        read, host = guest.read, hosts.get(guest.placement.host)
-        if read is None or host is None:
-            return
-        where = read.machine.where
-        key = preconditions.choose_key(read.licensing.system, host.state, guest.settings.product_key, where)
-        _prepare(guest, host, inputs, quiet)
-        claim_guest(guest.vm.id, key, where, quiet, guest.vm.name)
-        attempt = Attempt(read.machine, read.licensing, read.since, quiet)
-        try:
-            license_guest(attempt, key, host.state, read, quiet)
-        finally:
-            guest.product, guest.changed = attempt.product, attempt.changed
+    def must_wait(guest: FoundGuest) -> bool:
+        return may_be_provisioning(guest.vm)
 
-    waiting = to_activate(guests)
-    in_parallel(waiting, activate, operation, "activated")
-    for guest in waiting:
-        if guest.error is None:
-            guest.state, guest.reason = ActivationState.ACTIVATED, ""
-        else:
-            guest.fail(guest.error)
+    def work(guest: FoundGuest) -> None:
+        read_guest(guest, inputs, quiet, waits=must_wait(guest))
+        if guest.read is not None and guest.state is ActivationState.NOT_ACTIVATED:
+            _activate(guest, guest.read, hosts.of(guest), inputs, quiet)
+
+    waiting = [guest for guest in guests if is_to_be_read(guest)]
+    in_parallel(waiting, work, operation, lambda guest: not must_wait(guest))
 
 
-def to_activate(guests: Iterable[FoundGuest]) -> list[FoundGuest]:
-    """Return the guests that were read and are not activated."""
-    return [each for each in guests if each.state is ActivationState.NOT_ACTIVATED and each.error is None]
-
-
-def _activating_hosts(
-    guests: Sequence[FoundGuest], operation: Operation, preview: bool = False
-) -> Mapping[Server, _Host]:
-    """Return the hosts of those guests, if they can activate guests. The guests of other hosts get the error."""
-    found: dict[Server, _Host] = {}
-
-    def look(server: Server, vm_name: str) -> None:
-        state = wait_for_activating_host(server, vm_name, operation, preview)
-        found[server] = _Host(state, server.data_exchange(operation.deadline))
-
-    by_host: dict[Server, list[FoundGuest]] = {}
-    for guest in to_activate(guests):
-        by_host.setdefault(guest.placement.host, []).append(guest)
-    first = [group[0] for group in by_host.values()]
-    in_parallel(first, lambda guest: look(guest.placement.host, guest.vm.name), quietly(operation), "")
-    for guest in first:
-        if guest.error is not None:
-            for each in by_host[guest.placement.host]:
-                each.fail(guest.error)
-    return found
+def _activate(
+    guest: FoundGuest, read: GuestState, host: _Host, inputs: ClusterActivationInputs, operation: Operation
+) -> None:
+    where = read.machine.where
+    key = preconditions.choose_key(read.licensing.system, host.state, guest.settings.product_key, where)
+    _prepare(guest, host, inputs, operation)
+    claim_guest(guest.vm.id, key, where, operation, guest.vm.name)
+    attempt = Attempt(read.machine, read.licensing, read.since, operation)
+    try:
+        license_guest(attempt, key, host.state, read, operation)
+    finally:
+        guest.product, guest.changed = attempt.product, attempt.changed
+    guest.state, guest.reason = ActivationState.ACTIVATED, ""
 
 
 def _prepare(guest: FoundGuest, host: _Host, inputs: ClusterActivationInputs, operation: Operation) -> None:
@@ -101,20 +119,20 @@ def check_guests(
 
     Changes nothing. It claims the guests, so a conflict shows in the preview.
     """
-    hosts = _activating_hosts(guests, operation, preview=True)
-    coming = to_activate(guests)
-    for guest in coming:
-        read, host = guest.read, hosts.get(guest.placement.host)
-        if read is None or host is None:
-            continue
-        where = read.machine.where
-        try:
-            key = preconditions.choose_key(read.licensing.system, host.state, guest.settings.product_key, where)
-            require_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
-            claim_guest(guest.vm.id, key, where, operation, guest.vm.name)
-        except errors.AvmaError as error:
-            guest.fail(error)
-    return to_activate(coming)
+    hosts = _Hosts(operation, preview=True)
+
+    def check(guest: FoundGuest) -> None:
+        if guest.read is None:
+            return
+        where = guest.read.machine.where
+        host, system = hosts.of(guest), guest.read.licensing.system
+        key = preconditions.choose_key(system, host.state, guest.settings.product_key, where)
+        require_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
+        claim_guest(guest.vm.id, key, where, operation, guest.vm.name)
+
+    coming = [guest for guest in guests if guest.state is ActivationState.NOT_ACTIVATED and guest.error is None]
+    in_parallel(coming, check, quietly(operation))
+    return [guest for guest in coming if guest.error is None]
 
 
 def undo_guests(guests: Sequence[FoundGuest], on_delete: GuestOnDelete, operation: Operation) -> None:
@@ -138,6 +156,4 @@ def undo_guests(guests: Sequence[FoundGuest], on_delete: GuestOnDelete, operatio
             restore(machine, guest.vm.id, own, kms.key, quiet)
 
     running = [guest for guest in guests if guest.vm.running]
-    in_parallel(running, undo, operation, "undone")
-    for guest in running:
-        guest.reason = guest.error.answer if guest.error else ""
+    in_parallel(running, undo, operation)
