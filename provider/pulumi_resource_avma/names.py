@@ -52,7 +52,8 @@ def misnamed(values: Mapping[str, Any], record: type, path: str = "") -> list[In
     for name, prop in _renamed_or_nested(record).items():
         if name in values and camel_case(name) != name:
             found.append(InvalidProperty(f"{path}{name}", unknown_name(name, by_name(record))))
-        for steps, record, nested in records_in(prop, values.get(camel_case(name))):
+        value = values.get(camel_case(name)) if prop.holds_records else None
+        for steps, record, nested in records_in(prop, value) if value else ():
             place = "".join(f'["{step}"]' for step in steps)
             found += misnamed(nested, record, f"{path}{camel_case(name)}{place}.")
     return found

@@ -257,7 +257,7 @@ def _declared_secrets(record: type, values: Mapping[str, Any], prefix: Path) -> 
         if value is not None and prop.rule.secret:
             yield path
             continue
-        for steps, nested, values_in_it in records_in(prop, value):
+        for steps, nested, values_in_it in records_in(prop, value) if value else ():
             yield from _declared_secrets(nested, values_in_it, (*path, *steps))
 
 

@@ -8,6 +8,55 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
+    /// The activation of one guest, as a ClusterActivation sees it.
+    /// </summary>
+    [EnumType]
+    public readonly struct ActivationState : IEquatable<ActivationState>
+    {
+        private readonly string _value;
+
+        private ActivationState(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// The host of the VM has activated the guest.
+        /// </summary>
+        public static ActivationState Activated { get; } = new ActivationState("activated");
+        /// <summary>
+        /// The guest is not activated yet. The next update activates it.
+        /// </summary>
+        public static ActivationState NotActivated { get; } = new ActivationState("notActivated");
+        /// <summary>
+        /// The VM is not running, so the provider could not read its guest.
+        /// </summary>
+        public static ActivationState Stopped { get; } = new ActivationState("stopped");
+        /// <summary>
+        /// The provider could not read the guest.
+        /// </summary>
+        public static ActivationState Unreachable { get; } = new ActivationState("unreachable");
+        /// <summary>
+        /// The resource leaves the guest alone. It cannot be activated by its host, or it has another license.
+        /// </summary>
+        public static ActivationState NotApplicable { get; } = new ActivationState("notApplicable");
+
+        public static bool operator ==(ActivationState left, ActivationState right) => left.Equals(right);
+        public static bool operator !=(ActivationState left, ActivationState right) => !left.Equals(right);
+
+        public static explicit operator string(ActivationState value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is ActivationState other && Equals(other);
+        public bool Equals(ActivationState other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    /// <summary>
     /// How the provider authenticates to a machine.
     /// </summary>
     [EnumType]
@@ -487,6 +536,47 @@ namespace PulumiAvma.Avma
         [EditorBrowsable(EditorBrowsableState.Never)]
         public override bool Equals(object? obj) => obj is UnreachableNodes other && Equals(other);
         public bool Equals(UnreachableNodes other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    /// <summary>
+    /// What the provider does about guests that it cannot read.
+    /// </summary>
+    [EnumType]
+    public readonly struct UnreadGuests : IEquatable<UnreadGuests>
+    {
+        private readonly string _value;
+
+        private UnreadGuests(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// Continue with the other guests, and warn.
+        /// </summary>
+        public static UnreadGuests Warn { get; } = new UnreadGuests("warn");
+        /// <summary>
+        /// Continue with the other guests, and then fail. In a refresh, report drift.
+        /// </summary>
+        public static UnreadGuests Fail { get; } = new UnreadGuests("fail");
+        /// <summary>
+        /// Continue with the other guests.
+        /// </summary>
+        public static UnreadGuests Ignore { get; } = new UnreadGuests("ignore");
+
+        public static bool operator ==(UnreadGuests left, UnreadGuests right) => left.Equals(right);
+        public static bool operator !=(UnreadGuests left, UnreadGuests right) => !left.Equals(right);
+
+        public static explicit operator string(UnreadGuests value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is UnreadGuests other && Equals(other);
+        public bool Equals(UnreadGuests other) => string.Equals(_value, other._value, StringComparison.Ordinal);
 
         [EditorBrowsable(EditorBrowsableState.Never)]
         public override int GetHashCode() => _value?.GetHashCode() ?? 0;

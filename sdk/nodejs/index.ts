@@ -5,6 +5,11 @@ import * as pulumi from "@pulumi/pulumi";
 import * as utilities from "./utilities";
 
 // Export members:
+export { ClusterActivationArgs } from "./clusterActivation";
+export type ClusterActivation = import("./clusterActivation").ClusterActivation;
+export const ClusterActivation: typeof import("./clusterActivation").ClusterActivation = null as any;
+utilities.lazyLoad(exports, ["ClusterActivation"], () => require("./clusterActivation"));
+
 export { ClusterLicenseArgs } from "./clusterLicense";
 export type ClusterLicense = import("./clusterLicense").ClusterLicense;
 export const ClusterLicense: typeof import("./clusterLicense").ClusterLicense = null as any;
@@ -14,6 +19,11 @@ export { GetAvmaKeyArgs, GetAvmaKeyResult, GetAvmaKeyOutputArgs } from "./getAvm
 export const getAvmaKey: typeof import("./getAvmaKey").getAvmaKey = null as any;
 export const getAvmaKeyOutput: typeof import("./getAvmaKey").getAvmaKeyOutput = null as any;
 utilities.lazyLoad(exports, ["getAvmaKey","getAvmaKeyOutput"], () => require("./getAvmaKey"));
+
+export { GetClusterGuestsArgs, GetClusterGuestsResult, GetClusterGuestsOutputArgs } from "./getClusterGuests";
+export const getClusterGuests: typeof import("./getClusterGuests").getClusterGuests = null as any;
+export const getClusterGuestsOutput: typeof import("./getClusterGuests").getClusterGuestsOutput = null as any;
+utilities.lazyLoad(exports, ["getClusterGuests","getClusterGuestsOutput"], () => require("./getClusterGuests"));
 
 export { GetClusterNodesArgs, GetClusterNodesResult, GetClusterNodesOutputArgs } from "./getClusterNodes";
 export const getClusterNodes: typeof import("./getClusterNodes").getClusterNodes = null as any;
@@ -72,6 +82,8 @@ const _module = {
     version: utilities.getVersion(),
     construct: (name: string, type: string, urn: string): pulumi.Resource => {
         switch (type) {
+            case "avma:index:ClusterActivation":
+                return new ClusterActivation(name, <any>undefined, { urn })
             case "avma:index:ClusterLicense":
                 return new ClusterLicense(name, <any>undefined, { urn })
             case "avma:index:HostLicense":

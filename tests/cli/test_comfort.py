@@ -70,7 +70,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert commands == "doctor"
     assert set(options.split()) == {"--kerberos-keytab", "--kerberos-hostname"}
     assert set(values.split()) == {"powershellDirect", "winrm"}
-    assert set(kinds.split()) == {"not-ready", "not-found"}
+    assert set(kinds.split()) == {"not-ready", "not-found", "not-eligible"}
     assert set(numbers.split()) == {"0xc004f050", "0xc004f056"}
 
 

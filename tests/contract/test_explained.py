@@ -61,11 +61,14 @@ def wrong_inputs(record: type) -> Iterator[dict[str, Any]]:
     for prop in properties(record):
         for value in WRONG:
             yield {camel_case(prop.name): value}
-            yield from ({camel_case(prop.name): {name: value}} for name in nested(prop))
+            for name in nested(prop):
+                record = {name: value}
+                yield {camel_case(prop.name): {"item": record} if prop.collection is dict else record}
 
 
 def nested(prop: Property) -> Iterable[str]:
-    return [camel_case(each.name) for each in properties(prop.record)] if prop.record is not None else []
+    record = (prop.item if prop.collection else prop).record
+    return [camel_case(each.name) for each in properties(record)] if record is not None else []
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)

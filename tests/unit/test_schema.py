@@ -20,10 +20,12 @@ from avma.configuration import Configuration
 from avma.deadline import duration_error
 from avma.functions import FUNCTIONS
 from avma.functions.function import Function
+from avma.functions.get_cluster_guests import ClusterGuest
 from avma.functions.get_cluster_nodes import ClusterNode
 from avma.functions.get_host_vms import HostVm
 from avma.properties import Choice, Property, properties, validate
 from avma.resources import RESOURCES
+from avma.resources.cluster_activation.activation_properties import GuestActivation
 from avma.resources.cluster_license.cluster_properties import NodeLicense
 from avma.resources.resource import Resource
 from avma.wording import camel_case
@@ -76,7 +78,8 @@ def test_replacing_properties_say_so(resource: Resource) -> None:
     described_inputs = COMMITTED["resources"][f"avma:index:{resource.name}"]["inputProperties"]
     replacing = {camel_case(prop.name) for prop in properties(resource.inputs) if prop.rule.replaces}
     assert replacing == {name for name, entry in described_inputs.items() if entry.get("willReplaceOnChanges")}
-    assert replacing
+    # A ClusterActivation is a set of guests, so other hosts are an update.
+    assert replacing or resource.name == "ClusterActivation"
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
@@ -123,6 +126,8 @@ def test_every_property_has_an_example_that_its_own_rule_accepts(record: type, p
 def test_every_property_has_its_default_and_unit_where_it_can_have_one(record: type, prop: Property) -> None:
     if not prop.required and record not in {kind.outputs for kind in KINDS} | {
         NodeLicense,
+        GuestActivation,
+        ClusterGuest,
         ClusterNode,
         HostVm,
     }:

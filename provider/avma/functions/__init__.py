@@ -2,6 +2,7 @@
 
 from avma.functions.function import Function
 from avma.functions.get_avma_key import GetAvmaKey
+from avma.functions.get_cluster_guests import GetClusterGuests
 from avma.functions.get_cluster_nodes import GetClusterNodes
 from avma.functions.get_compatibility import GetCompatibility
 from avma.functions.get_host_license import GetHostLicense
@@ -12,6 +13,7 @@ __all__ = ["FUNCTIONS", "Function"]
 
 FUNCTIONS: tuple[Function, ...] = (
     GetAvmaKey(),
+    GetClusterGuests(),
     GetClusterNodes(),
     GetCompatibility(),
     GetHostLicense(),

@@ -21,6 +21,8 @@ func (m *module) Version() semver.Version {
 
 func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi.Resource, err error) {
 	switch typ {
+	case "avma:index:ClusterActivation":
+		r = &ClusterActivation{}
 	case "avma:index:ClusterLicense":
 		r = &ClusterLicense{}
 	case "avma:index:HostLicense":

@@ -10,6 +10,105 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+// The activation of one guest, as a ClusterActivation sees it.
+type ActivationState string
+
+const (
+	// The host of the VM has activated the guest.
+	ActivationStateActivated = ActivationState("activated")
+	// The guest is not activated yet. The next update activates it.
+	ActivationStateNotActivated = ActivationState("notActivated")
+	// The VM is not running, so the provider could not read its guest.
+	ActivationStateStopped = ActivationState("stopped")
+	// The provider could not read the guest.
+	ActivationStateUnreachable = ActivationState("unreachable")
+	// The resource leaves the guest alone. It cannot be activated by its host, or it has another license.
+	ActivationStateNotApplicable = ActivationState("notApplicable")
+)
+
+type ActivationStateOutput struct{ *pulumi.OutputState }
+
+func (ActivationStateOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ActivationState)(nil)).Elem()
+}
+
+func (o ActivationStateOutput) ToActivationStateOutput() ActivationStateOutput {
+	return o
+}
+
+func (o ActivationStateOutput) ToActivationStateOutputWithContext(ctx context.Context) ActivationStateOutput {
+	return o
+}
+
+func (o ActivationStateOutput) ToActivationStatePtrOutput() ActivationStatePtrOutput {
+	return o.ToActivationStatePtrOutputWithContext(context.Background())
+}
+
+func (o ActivationStateOutput) ToActivationStatePtrOutputWithContext(ctx context.Context) ActivationStatePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ActivationState) *ActivationState {
+		return &v
+	}).(ActivationStatePtrOutput)
+}
+
+func (o ActivationStateOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o ActivationStateOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e ActivationState) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o ActivationStateOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o ActivationStateOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e ActivationState) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type ActivationStatePtrOutput struct{ *pulumi.OutputState }
+
+func (ActivationStatePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ActivationState)(nil)).Elem()
+}
+
+func (o ActivationStatePtrOutput) ToActivationStatePtrOutput() ActivationStatePtrOutput {
+	return o
+}
+
+func (o ActivationStatePtrOutput) ToActivationStatePtrOutputWithContext(ctx context.Context) ActivationStatePtrOutput {
+	return o
+}
+
+func (o ActivationStatePtrOutput) Elem() ActivationStateOutput {
+	return o.ApplyT(func(v *ActivationState) ActivationState {
+		if v != nil {
+			return *v
+		}
+		var ret ActivationState
+		return ret
+	}).(ActivationStateOutput)
+}
+
+func (o ActivationStatePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o ActivationStatePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *ActivationState) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
 // How the provider authenticates to a machine.
 type Auth string
 
@@ -1682,6 +1781,177 @@ func (in *unreachableNodesPtr) ToUnreachableNodesPtrOutputWithContext(ctx contex
 	return pulumi.ToOutputWithContext(ctx, in).(UnreachableNodesPtrOutput)
 }
 
+// What the provider does about guests that it cannot read.
+type UnreadGuests string
+
+const (
+	// Continue with the other guests, and warn.
+	UnreadGuestsWarn = UnreadGuests("warn")
+	// Continue with the other guests, and then fail. In a refresh, report drift.
+	UnreadGuestsFail = UnreadGuests("fail")
+	// Continue with the other guests.
+	UnreadGuestsIgnore = UnreadGuests("ignore")
+)
+
+func (UnreadGuests) ElementType() reflect.Type {
+	return reflect.TypeOf((*UnreadGuests)(nil)).Elem()
+}
+
+func (e UnreadGuests) ToUnreadGuestsOutput() UnreadGuestsOutput {
+	return pulumi.ToOutput(e).(UnreadGuestsOutput)
+}
+
+func (e UnreadGuests) ToUnreadGuestsOutputWithContext(ctx context.Context) UnreadGuestsOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(UnreadGuestsOutput)
+}
+
+func (e UnreadGuests) ToUnreadGuestsPtrOutput() UnreadGuestsPtrOutput {
+	return e.ToUnreadGuestsPtrOutputWithContext(context.Background())
+}
+
+func (e UnreadGuests) ToUnreadGuestsPtrOutputWithContext(ctx context.Context) UnreadGuestsPtrOutput {
+	return UnreadGuests(e).ToUnreadGuestsOutputWithContext(ctx).ToUnreadGuestsPtrOutputWithContext(ctx)
+}
+
+func (e UnreadGuests) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e UnreadGuests) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e UnreadGuests) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e UnreadGuests) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type UnreadGuestsOutput struct{ *pulumi.OutputState }
+
+func (UnreadGuestsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*UnreadGuests)(nil)).Elem()
+}
+
+func (o UnreadGuestsOutput) ToUnreadGuestsOutput() UnreadGuestsOutput {
+	return o
+}
+
+func (o UnreadGuestsOutput) ToUnreadGuestsOutputWithContext(ctx context.Context) UnreadGuestsOutput {
+	return o
+}
+
+func (o UnreadGuestsOutput) ToUnreadGuestsPtrOutput() UnreadGuestsPtrOutput {
+	return o.ToUnreadGuestsPtrOutputWithContext(context.Background())
+}
+
+func (o UnreadGuestsOutput) ToUnreadGuestsPtrOutputWithContext(ctx context.Context) UnreadGuestsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v UnreadGuests) *UnreadGuests {
+		return &v
+	}).(UnreadGuestsPtrOutput)
+}
+
+func (o UnreadGuestsOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o UnreadGuestsOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e UnreadGuests) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o UnreadGuestsOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o UnreadGuestsOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e UnreadGuests) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type UnreadGuestsPtrOutput struct{ *pulumi.OutputState }
+
+func (UnreadGuestsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**UnreadGuests)(nil)).Elem()
+}
+
+func (o UnreadGuestsPtrOutput) ToUnreadGuestsPtrOutput() UnreadGuestsPtrOutput {
+	return o
+}
+
+func (o UnreadGuestsPtrOutput) ToUnreadGuestsPtrOutputWithContext(ctx context.Context) UnreadGuestsPtrOutput {
+	return o
+}
+
+func (o UnreadGuestsPtrOutput) Elem() UnreadGuestsOutput {
+	return o.ApplyT(func(v *UnreadGuests) UnreadGuests {
+		if v != nil {
+			return *v
+		}
+		var ret UnreadGuests
+		return ret
+	}).(UnreadGuestsOutput)
+}
+
+func (o UnreadGuestsPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o UnreadGuestsPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *UnreadGuests) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// UnreadGuestsInput is an input type that accepts values of the UnreadGuests enum
+// A concrete instance of `UnreadGuestsInput` can be one of the following:
+//
+//	UnreadGuestsWarn
+//	UnreadGuestsFail
+//	UnreadGuestsIgnore
+type UnreadGuestsInput interface {
+	pulumi.Input
+
+	ToUnreadGuestsOutput() UnreadGuestsOutput
+	ToUnreadGuestsOutputWithContext(context.Context) UnreadGuestsOutput
+}
+
+var unreadGuestsPtrType = reflect.TypeOf((**UnreadGuests)(nil)).Elem()
+
+type UnreadGuestsPtrInput interface {
+	pulumi.Input
+
+	ToUnreadGuestsPtrOutput() UnreadGuestsPtrOutput
+	ToUnreadGuestsPtrOutputWithContext(context.Context) UnreadGuestsPtrOutput
+}
+
+type unreadGuestsPtr string
+
+func UnreadGuestsPtr(v string) UnreadGuestsPtrInput {
+	return (*unreadGuestsPtr)(&v)
+}
+
+func (*unreadGuestsPtr) ElementType() reflect.Type {
+	return unreadGuestsPtrType
+}
+
+func (in *unreadGuestsPtr) ToUnreadGuestsPtrOutput() UnreadGuestsPtrOutput {
+	return pulumi.ToOutput(in).(UnreadGuestsPtrOutput)
+}
+
+func (in *unreadGuestsPtr) ToUnreadGuestsPtrOutputWithContext(ctx context.Context) UnreadGuestsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(UnreadGuestsPtrOutput)
+}
+
 // A Windows Server release. Each semi-annual release belongs to the long-term release before it.
 type Version string
 
@@ -1876,8 +2146,12 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*TransportPtrInput)(nil)).Elem(), Transport("powershellDirect"))
 	pulumi.RegisterInputType(reflect.TypeOf((*UnreachableNodesInput)(nil)).Elem(), UnreachableNodes("warn"))
 	pulumi.RegisterInputType(reflect.TypeOf((*UnreachableNodesPtrInput)(nil)).Elem(), UnreachableNodes("warn"))
+	pulumi.RegisterInputType(reflect.TypeOf((*UnreadGuestsInput)(nil)).Elem(), UnreadGuests("warn"))
+	pulumi.RegisterInputType(reflect.TypeOf((*UnreadGuestsPtrInput)(nil)).Elem(), UnreadGuests("warn"))
 	pulumi.RegisterInputType(reflect.TypeOf((*VersionInput)(nil)).Elem(), Version("2012 R2"))
 	pulumi.RegisterInputType(reflect.TypeOf((*VersionPtrInput)(nil)).Elem(), Version("2012 R2"))
+	pulumi.RegisterOutputType(ActivationStateOutput{})
+	pulumi.RegisterOutputType(ActivationStatePtrOutput{})
 	pulumi.RegisterOutputType(AuthOutput{})
 	pulumi.RegisterOutputType(AuthPtrOutput{})
 	pulumi.RegisterOutputType(EditionOutput{})
@@ -1900,6 +2174,8 @@ func init() {
 	pulumi.RegisterOutputType(TransportPtrOutput{})
 	pulumi.RegisterOutputType(UnreachableNodesOutput{})
 	pulumi.RegisterOutputType(UnreachableNodesPtrOutput{})
+	pulumi.RegisterOutputType(UnreadGuestsOutput{})
+	pulumi.RegisterOutputType(UnreadGuestsPtrOutput{})
 	pulumi.RegisterOutputType(VersionOutput{})
 	pulumi.RegisterOutputType(VersionPtrOutput{})
 }

@@ -13,6 +13,122 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// One guest. Properties that the provider could not read are absent.
+type ClusterGuest struct {
+	// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+	ActivatedByHost *string `pulumi:"activatedByHost"`
+	// The edition of the guest. Example: `Standard`.
+	GuestEdition *string `pulumi:"guestEdition"`
+	// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+	GuestVersion *string `pulumi:"guestVersion"`
+	// The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+	Host string `pulumi:"host"`
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
+	LicenseStatus *LicenseStatus `pulumi:"licenseStatus"`
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+	PartialProductKey *string `pulumi:"partialProductKey"`
+	// Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+	Reason *string `pulumi:"reason"`
+	// The activation of the guest. Example: `activated`.
+	State ActivationState `pulumi:"state"`
+	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	VmId string `pulumi:"vmId"`
+	// The name of the VM. Example: `web01`.
+	VmName string `pulumi:"vmName"`
+}
+
+// One guest. Properties that the provider could not read are absent.
+type ClusterGuestOutput struct{ *pulumi.OutputState }
+
+func (ClusterGuestOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ClusterGuest)(nil)).Elem()
+}
+
+func (o ClusterGuestOutput) ToClusterGuestOutput() ClusterGuestOutput {
+	return o
+}
+
+func (o ClusterGuestOutput) ToClusterGuestOutputWithContext(ctx context.Context) ClusterGuestOutput {
+	return o
+}
+
+// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+func (o ClusterGuestOutput) ActivatedByHost() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *string { return v.ActivatedByHost }).(pulumi.StringPtrOutput)
+}
+
+// The edition of the guest. Example: `Standard`.
+func (o ClusterGuestOutput) GuestEdition() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *string { return v.GuestEdition }).(pulumi.StringPtrOutput)
+}
+
+// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+func (o ClusterGuestOutput) GuestVersion() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *string { return v.GuestVersion }).(pulumi.StringPtrOutput)
+}
+
+// The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+func (o ClusterGuestOutput) Host() pulumi.StringOutput {
+	return o.ApplyT(func(v ClusterGuest) string { return v.Host }).(pulumi.StringOutput)
+}
+
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+func (o ClusterGuestOutput) LicenseChannel() LicenseChannelPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
+}
+
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
+func (o ClusterGuestOutput) LicenseStatus() LicenseStatusPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *LicenseStatus { return v.LicenseStatus }).(LicenseStatusPtrOutput)
+}
+
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+func (o ClusterGuestOutput) PartialProductKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
+}
+
+// Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+func (o ClusterGuestOutput) Reason() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ClusterGuest) *string { return v.Reason }).(pulumi.StringPtrOutput)
+}
+
+// The activation of the guest. Example: `activated`.
+func (o ClusterGuestOutput) State() ActivationStateOutput {
+	return o.ApplyT(func(v ClusterGuest) ActivationState { return v.State }).(ActivationStateOutput)
+}
+
+// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+func (o ClusterGuestOutput) VmId() pulumi.StringOutput {
+	return o.ApplyT(func(v ClusterGuest) string { return v.VmId }).(pulumi.StringOutput)
+}
+
+// The name of the VM. Example: `web01`.
+func (o ClusterGuestOutput) VmName() pulumi.StringOutput {
+	return o.ApplyT(func(v ClusterGuest) string { return v.VmName }).(pulumi.StringOutput)
+}
+
+type ClusterGuestArrayOutput struct{ *pulumi.OutputState }
+
+func (ClusterGuestArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]ClusterGuest)(nil)).Elem()
+}
+
+func (o ClusterGuestArrayOutput) ToClusterGuestArrayOutput() ClusterGuestArrayOutput {
+	return o
+}
+
+func (o ClusterGuestArrayOutput) ToClusterGuestArrayOutputWithContext(ctx context.Context) ClusterGuestArrayOutput {
+	return o
+}
+
+func (o ClusterGuestArrayOutput) Index(i pulumi.IntInput) ClusterGuestOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) ClusterGuest {
+		return vs[0].([]ClusterGuest)[vs[1].(int)]
+	}).(ClusterGuestOutput)
+}
+
 // A node of a failover cluster. Properties that the provider could not read are absent.
 type ClusterNode struct {
 	// Whether the host can activate guests now. Example: `true`.
@@ -984,6 +1100,142 @@ func (o GuestPtrOutput) Username() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// One guest of a ClusterActivation. Properties that the provider could not read are absent.
+type GuestActivation struct {
+	// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+	ActivatedByHost *string `pulumi:"activatedByHost"`
+	// The edition of the guest. Example: `Standard`.
+	GuestEdition *string `pulumi:"guestEdition"`
+	// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+	GuestVersion *string `pulumi:"guestVersion"`
+	// The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+	Host string `pulumi:"host"`
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
+	LicenseStatus *LicenseStatus `pulumi:"licenseStatus"`
+	// Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
+	Managed *bool `pulumi:"managed"`
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+	PartialProductKey *string `pulumi:"partialProductKey"`
+	// Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+	Reason *string `pulumi:"reason"`
+	// The activation of the guest. Example: `activated`.
+	State ActivationState `pulumi:"state"`
+	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	VmId string `pulumi:"vmId"`
+	// The name of the VM. Example: `web01`.
+	VmName string `pulumi:"vmName"`
+}
+
+// Defaults sets the appropriate defaults for GuestActivation
+func (val *GuestActivation) Defaults() *GuestActivation {
+	if val == nil {
+		return nil
+	}
+	tmp := *val
+	if tmp.Managed == nil {
+		managed_ := false
+		tmp.Managed = &managed_
+	}
+	return &tmp
+}
+
+// One guest of a ClusterActivation. Properties that the provider could not read are absent.
+type GuestActivationOutput struct{ *pulumi.OutputState }
+
+func (GuestActivationOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*GuestActivation)(nil)).Elem()
+}
+
+func (o GuestActivationOutput) ToGuestActivationOutput() GuestActivationOutput {
+	return o
+}
+
+func (o GuestActivationOutput) ToGuestActivationOutputWithContext(ctx context.Context) GuestActivationOutput {
+	return o
+}
+
+// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+func (o GuestActivationOutput) ActivatedByHost() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *string { return v.ActivatedByHost }).(pulumi.StringPtrOutput)
+}
+
+// The edition of the guest. Example: `Standard`.
+func (o GuestActivationOutput) GuestEdition() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *string { return v.GuestEdition }).(pulumi.StringPtrOutput)
+}
+
+// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+func (o GuestActivationOutput) GuestVersion() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *string { return v.GuestVersion }).(pulumi.StringPtrOutput)
+}
+
+// The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+func (o GuestActivationOutput) Host() pulumi.StringOutput {
+	return o.ApplyT(func(v GuestActivation) string { return v.Host }).(pulumi.StringOutput)
+}
+
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+func (o GuestActivationOutput) LicenseChannel() LicenseChannelPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
+}
+
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
+func (o GuestActivationOutput) LicenseStatus() LicenseStatusPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *LicenseStatus { return v.LicenseStatus }).(LicenseStatusPtrOutput)
+}
+
+// Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
+func (o GuestActivationOutput) Managed() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *bool { return v.Managed }).(pulumi.BoolPtrOutput)
+}
+
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+func (o GuestActivationOutput) PartialProductKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
+}
+
+// Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+func (o GuestActivationOutput) Reason() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *string { return v.Reason }).(pulumi.StringPtrOutput)
+}
+
+// The activation of the guest. Example: `activated`.
+func (o GuestActivationOutput) State() ActivationStateOutput {
+	return o.ApplyT(func(v GuestActivation) ActivationState { return v.State }).(ActivationStateOutput)
+}
+
+// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+func (o GuestActivationOutput) VmId() pulumi.StringOutput {
+	return o.ApplyT(func(v GuestActivation) string { return v.VmId }).(pulumi.StringOutput)
+}
+
+// The name of the VM. Example: `web01`.
+func (o GuestActivationOutput) VmName() pulumi.StringOutput {
+	return o.ApplyT(func(v GuestActivation) string { return v.VmName }).(pulumi.StringOutput)
+}
+
+type GuestActivationArrayOutput struct{ *pulumi.OutputState }
+
+func (GuestActivationArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]GuestActivation)(nil)).Elem()
+}
+
+func (o GuestActivationArrayOutput) ToGuestActivationArrayOutput() GuestActivationArrayOutput {
+	return o
+}
+
+func (o GuestActivationArrayOutput) ToGuestActivationArrayOutputWithContext(ctx context.Context) GuestActivationArrayOutput {
+	return o
+}
+
+func (o GuestActivationArrayOutput) Index(i pulumi.IntInput) GuestActivationOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) GuestActivation {
+		return vs[0].([]GuestActivation)[vs[1].(int)]
+	}).(GuestActivationOutput)
+}
+
 // Default connection settings for guests. A resource can override each of them.
 type GuestDefaults struct {
 	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
@@ -1409,6 +1661,259 @@ func (o GuestDefaultsPtrOutput) Username() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+type GuestSettings struct {
+	// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+	Address *string `pulumi:"address"`
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+	Auth *Auth `pulumi:"auth"`
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	CaCert *string `pulumi:"caCert"`
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+	ClientCert *string `pulumi:"clientCert"`
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+	ClientKey *string `pulumi:"clientKey"`
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+	ConnectTimeout *string `pulumi:"connectTimeout"`
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+	Https *bool `pulumi:"https"`
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+	Insecure *bool `pulumi:"insecure"`
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	KerberosHostname *string `pulumi:"kerberosHostname"`
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	KerberosKeytab *string `pulumi:"kerberosKeytab"`
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+	OperationTimeout *string `pulumi:"operationTimeout"`
+	// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+	Password *string `pulumi:"password"`
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+	Port *int `pulumi:"port"`
+	// The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+	ProductKey *string `pulumi:"productKey"`
+	// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+	ReadyTimeout *string `pulumi:"readyTimeout"`
+	// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+	Transport *Transport `pulumi:"transport"`
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+	Username *string `pulumi:"username"`
+}
+
+// GuestSettingsInput is an input type that accepts GuestSettingsArgs and GuestSettingsOutput values.
+// You can construct a concrete instance of `GuestSettingsInput` via:
+//
+//	GuestSettingsArgs{...}
+type GuestSettingsInput interface {
+	pulumi.Input
+
+	ToGuestSettingsOutput() GuestSettingsOutput
+	ToGuestSettingsOutputWithContext(context.Context) GuestSettingsOutput
+}
+
+// Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+type GuestSettingsArgs struct {
+	// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+	Address pulumi.StringPtrInput `pulumi:"address"`
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+	Auth AuthPtrInput `pulumi:"auth"`
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	CaCert pulumi.StringPtrInput `pulumi:"caCert"`
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+	Https pulumi.BoolPtrInput `pulumi:"https"`
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	KerberosHostname pulumi.StringPtrInput `pulumi:"kerberosHostname"`
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	KerberosKeytab pulumi.StringPtrInput `pulumi:"kerberosKeytab"`
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+	MessageEncryption MessageEncryptionPtrInput `pulumi:"messageEncryption"`
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+	OperationTimeout pulumi.StringPtrInput `pulumi:"operationTimeout"`
+	// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+	Password pulumi.StringPtrInput `pulumi:"password"`
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+	Port pulumi.IntPtrInput `pulumi:"port"`
+	// The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+	ProductKey pulumi.StringPtrInput `pulumi:"productKey"`
+	// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
+	// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+	Transport TransportPtrInput `pulumi:"transport"`
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+	Username pulumi.StringPtrInput `pulumi:"username"`
+}
+
+func (GuestSettingsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*GuestSettings)(nil)).Elem()
+}
+
+func (i GuestSettingsArgs) ToGuestSettingsOutput() GuestSettingsOutput {
+	return i.ToGuestSettingsOutputWithContext(context.Background())
+}
+
+func (i GuestSettingsArgs) ToGuestSettingsOutputWithContext(ctx context.Context) GuestSettingsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(GuestSettingsOutput)
+}
+
+// GuestSettingsMapInput is an input type that accepts GuestSettingsMap and GuestSettingsMapOutput values.
+// You can construct a concrete instance of `GuestSettingsMapInput` via:
+//
+//	GuestSettingsMap{ "key": GuestSettingsArgs{...} }
+type GuestSettingsMapInput interface {
+	pulumi.Input
+
+	ToGuestSettingsMapOutput() GuestSettingsMapOutput
+	ToGuestSettingsMapOutputWithContext(context.Context) GuestSettingsMapOutput
+}
+
+type GuestSettingsMap map[string]GuestSettingsInput
+
+func (GuestSettingsMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]GuestSettings)(nil)).Elem()
+}
+
+func (i GuestSettingsMap) ToGuestSettingsMapOutput() GuestSettingsMapOutput {
+	return i.ToGuestSettingsMapOutputWithContext(context.Background())
+}
+
+func (i GuestSettingsMap) ToGuestSettingsMapOutputWithContext(ctx context.Context) GuestSettingsMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(GuestSettingsMapOutput)
+}
+
+// Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+type GuestSettingsOutput struct{ *pulumi.OutputState }
+
+func (GuestSettingsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*GuestSettings)(nil)).Elem()
+}
+
+func (o GuestSettingsOutput) ToGuestSettingsOutput() GuestSettingsOutput {
+	return o
+}
+
+func (o GuestSettingsOutput) ToGuestSettingsOutputWithContext(ctx context.Context) GuestSettingsOutput {
+	return o
+}
+
+// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+func (o GuestSettingsOutput) Address() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.Address }).(pulumi.StringPtrOutput)
+}
+
+// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+func (o GuestSettingsOutput) Auth() AuthPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *Auth { return v.Auth }).(AuthPtrOutput)
+}
+
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+func (o GuestSettingsOutput) CaCert() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.CaCert }).(pulumi.StringPtrOutput)
+}
+
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+func (o GuestSettingsOutput) ClientCert() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.ClientCert }).(pulumi.StringPtrOutput)
+}
+
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+func (o GuestSettingsOutput) ClientKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
+}
+
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+func (o GuestSettingsOutput) ConnectTimeout() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
+}
+
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+func (o GuestSettingsOutput) Https() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *bool { return v.Https }).(pulumi.BoolPtrOutput)
+}
+
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+func (o GuestSettingsOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
+}
+
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+func (o GuestSettingsOutput) KerberosHostname() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.KerberosHostname }).(pulumi.StringPtrOutput)
+}
+
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+func (o GuestSettingsOutput) KerberosKeytab() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.KerberosKeytab }).(pulumi.StringPtrOutput)
+}
+
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+func (o GuestSettingsOutput) MessageEncryption() MessageEncryptionPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *MessageEncryption { return v.MessageEncryption }).(MessageEncryptionPtrOutput)
+}
+
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+func (o GuestSettingsOutput) OperationTimeout() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.OperationTimeout }).(pulumi.StringPtrOutput)
+}
+
+// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+func (o GuestSettingsOutput) Password() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.Password }).(pulumi.StringPtrOutput)
+}
+
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+func (o GuestSettingsOutput) Port() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *int { return v.Port }).(pulumi.IntPtrOutput)
+}
+
+// The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+func (o GuestSettingsOutput) ProductKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.ProductKey }).(pulumi.StringPtrOutput)
+}
+
+// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+func (o GuestSettingsOutput) ReadyTimeout() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.ReadyTimeout }).(pulumi.StringPtrOutput)
+}
+
+// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+func (o GuestSettingsOutput) Transport() TransportPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *Transport { return v.Transport }).(TransportPtrOutput)
+}
+
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+func (o GuestSettingsOutput) Username() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestSettings) *string { return v.Username }).(pulumi.StringPtrOutput)
+}
+
+type GuestSettingsMapOutput struct{ *pulumi.OutputState }
+
+func (GuestSettingsMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]GuestSettings)(nil)).Elem()
+}
+
+func (o GuestSettingsMapOutput) ToGuestSettingsMapOutput() GuestSettingsMapOutput {
+	return o
+}
+
+func (o GuestSettingsMapOutput) ToGuestSettingsMapOutputWithContext(ctx context.Context) GuestSettingsMapOutput {
+	return o
+}
+
+func (o GuestSettingsMapOutput) MapIndex(k pulumi.StringInput) GuestSettingsOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) GuestSettings {
+		return vs[0].(map[string]GuestSettings)[vs[1].(string)]
+	}).(GuestSettingsOutput)
+}
+
 // A VM on a host, with the Data Exchange report of its guest.
 type HostVm struct {
 	// The build number of the guest. Example: `20348`.
@@ -1620,14 +2125,22 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*GuestPtrInput)(nil)).Elem(), GuestArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*GuestDefaultsInput)(nil)).Elem(), GuestDefaultsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*GuestDefaultsPtrInput)(nil)).Elem(), GuestDefaultsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*GuestSettingsInput)(nil)).Elem(), GuestSettingsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*GuestSettingsMapInput)(nil)).Elem(), GuestSettingsMap{})
+	pulumi.RegisterOutputType(ClusterGuestOutput{})
+	pulumi.RegisterOutputType(ClusterGuestArrayOutput{})
 	pulumi.RegisterOutputType(ClusterNodeOutput{})
 	pulumi.RegisterOutputType(ClusterNodeArrayOutput{})
 	pulumi.RegisterOutputType(ConnectionOutput{})
 	pulumi.RegisterOutputType(ConnectionPtrOutput{})
 	pulumi.RegisterOutputType(GuestOutput{})
 	pulumi.RegisterOutputType(GuestPtrOutput{})
+	pulumi.RegisterOutputType(GuestActivationOutput{})
+	pulumi.RegisterOutputType(GuestActivationArrayOutput{})
 	pulumi.RegisterOutputType(GuestDefaultsOutput{})
 	pulumi.RegisterOutputType(GuestDefaultsPtrOutput{})
+	pulumi.RegisterOutputType(GuestSettingsOutput{})
+	pulumi.RegisterOutputType(GuestSettingsMapOutput{})
 	pulumi.RegisterOutputType(HostVmOutput{})
 	pulumi.RegisterOutputType(HostVmArrayOutput{})
 	pulumi.RegisterOutputType(NodeLicenseOutput{})

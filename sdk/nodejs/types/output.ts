@@ -6,6 +6,58 @@ import * as inputs from "../types/input";
 import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
+import * as utilities from "../utilities";
+
+/**
+ * One guest. Properties that the provider could not read are absent.
+ */
+export interface ClusterGuest {
+    /**
+     * The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+     */
+    activatedByHost?: string;
+    /**
+     * The edition of the guest. Example: `Standard`.
+     */
+    guestEdition?: string;
+    /**
+     * The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+     */
+    guestVersion?: string;
+    /**
+     * The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+     */
+    host: string;
+    /**
+     * The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+     */
+    licenseChannel?: enums.LicenseChannel;
+    /**
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
+     */
+    licenseStatus?: enums.LicenseStatus;
+    /**
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+     */
+    partialProductKey?: string;
+    /**
+     * Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+     */
+    reason?: string;
+    /**
+     * The activation of the guest. Example: `activated`.
+     */
+    state: enums.ActivationState;
+    /**
+     * The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     */
+    vmId: string;
+    /**
+     * The name of the VM. Example: `web01`.
+     */
+    vmName: string;
+}
+
 /**
  * A node of a failover cluster. Properties that the provider could not read are absent.
  */
@@ -193,6 +245,69 @@ export interface Guest {
 }
 
 /**
+ * One guest of a ClusterActivation. Properties that the provider could not read are absent.
+ */
+export interface GuestActivation {
+    /**
+     * The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+     */
+    activatedByHost?: string;
+    /**
+     * The edition of the guest. Example: `Standard`.
+     */
+    guestEdition?: string;
+    /**
+     * The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+     */
+    guestVersion?: string;
+    /**
+     * The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+     */
+    host: string;
+    /**
+     * The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+     */
+    licenseChannel?: enums.LicenseChannel;
+    /**
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
+     */
+    licenseStatus?: enums.LicenseStatus;
+    /**
+     * Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
+     */
+    managed?: boolean;
+    /**
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+     */
+    partialProductKey?: string;
+    /**
+     * Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+     */
+    reason?: string;
+    /**
+     * The activation of the guest. Example: `activated`.
+     */
+    state: enums.ActivationState;
+    /**
+     * The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     */
+    vmId: string;
+    /**
+     * The name of the VM. Example: `web01`.
+     */
+    vmName: string;
+}
+/**
+ * guestActivationProvideDefaults sets the appropriate defaults for GuestActivation
+ */
+export function guestActivationProvideDefaults(val: GuestActivation): GuestActivation {
+    return {
+        ...val,
+        managed: (val.managed) ?? false,
+    };
+}
+
+/**
  * Default connection settings for guests. A resource can override each of them.
  */
 export interface GuestDefaults {
@@ -248,6 +363,84 @@ export interface GuestDefaults {
      * The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
      */
     port?: number;
+    /**
+     * How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+     */
+    readyTimeout?: string;
+    /**
+     * How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+     */
+    transport?: enums.Transport;
+    /**
+     * The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+     */
+    username?: string;
+}
+
+/**
+ * Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+ */
+export interface GuestSettings {
+    /**
+     * The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+     */
+    address?: string;
+    /**
+     * The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+     */
+    auth?: enums.Auth;
+    /**
+     * The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+     */
+    caCert?: string;
+    /**
+     * The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+     */
+    clientCert?: string;
+    /**
+     * The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+     */
+    clientKey?: string;
+    /**
+     * Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+     */
+    connectTimeout?: string;
+    /**
+     * Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+     */
+    https?: boolean;
+    /**
+     * Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+     */
+    insecure?: boolean;
+    /**
+     * The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+     */
+    kerberosHostname?: string;
+    /**
+     * The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+     */
+    kerberosKeytab?: string;
+    /**
+     * When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+     */
+    messageEncryption?: enums.MessageEncryption;
+    /**
+     * Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+     */
+    operationTimeout?: string;
+    /**
+     * The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+     */
+    password?: string;
+    /**
+     * The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+     */
+    port?: number;
+    /**
+     * The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+     */
+    productKey?: string;
     /**
      * How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
      */

@@ -7,8 +7,10 @@ from . import _utilities
 import typing
 # Export this package's modules as members:
 from ._enums import *
+from .cluster_activation import *
 from .cluster_license import *
 from .get_avma_key import *
+from .get_cluster_guests import *
 from .get_cluster_nodes import *
 from .get_compatibility import *
 from .get_host_license import *
@@ -35,6 +37,7 @@ _utilities.register(
   "mod": "index",
   "fqn": "pulumi_avma",
   "classes": {
+   "avma:index:ClusterActivation": "ClusterActivation",
    "avma:index:ClusterLicense": "ClusterLicense",
    "avma:index:HostLicense": "HostLicense",
    "avma:index:VmActivation": "VmActivation"

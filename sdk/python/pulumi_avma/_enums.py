@@ -7,6 +7,7 @@ import pulumi
 from enum import Enum
 
 __all__ = [
+    'ActivationState',
     'Auth',
     'Edition',
     'GuestOnDelete',
@@ -18,8 +19,36 @@ __all__ = [
     'Platform',
     'Transport',
     'UnreachableNodes',
+    'UnreadGuests',
     'Version',
 ]
+
+
+@pulumi.type_token("avma:index:ActivationState")
+class ActivationState(_builtins.str, Enum):
+    """
+    The activation of one guest, as a ClusterActivation sees it.
+    """
+    ACTIVATED = "activated"
+    """
+    The host of the VM has activated the guest.
+    """
+    NOT_ACTIVATED = "notActivated"
+    """
+    The guest is not activated yet. The next update activates it.
+    """
+    STOPPED = "stopped"
+    """
+    The VM is not running, so the provider could not read its guest.
+    """
+    UNREACHABLE = "unreachable"
+    """
+    The provider could not read the guest.
+    """
+    NOT_APPLICABLE = "notApplicable"
+    """
+    The resource leaves the guest alone. It cannot be activated by its host, or it has another license.
+    """
 
 
 @pulumi.type_token("avma:index:Auth")
@@ -264,6 +293,25 @@ class UnreachableNodes(_builtins.str, Enum):
     FAIL = "fail"
     """
     Report drift in a refresh, and fail in an update.
+    """
+
+
+@pulumi.type_token("avma:index:UnreadGuests")
+class UnreadGuests(_builtins.str, Enum):
+    """
+    What the provider does about guests that it cannot read.
+    """
+    WARN = "warn"
+    """
+    Continue with the other guests, and warn.
+    """
+    FAIL = "fail"
+    """
+    Continue with the other guests, and then fail. In a refresh, report drift.
+    """
+    IGNORE = "ignore"
+    """
+    Continue with the other guests.
     """
 
 

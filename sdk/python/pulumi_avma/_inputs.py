@@ -24,8 +24,14 @@ __all__ = [
     'GuestDict',
     'GuestArgs',
     'GuestArgsDict',
+    'GuestDefaults',
+    'GuestDefaultsDict',
     'GuestDefaultsArgs',
     'GuestDefaultsArgsDict',
+    'GuestSettings',
+    'GuestSettingsDict',
+    'GuestSettingsArgs',
+    'GuestSettingsArgsDict',
 ]
 
 class ConnectionDict(TypedDict):
@@ -1404,6 +1410,340 @@ class GuestArgs:
         pulumi.set(self, "username", value)
 
 
+class GuestDefaultsDict(TypedDict):
+    """
+    Default connection settings for guests. A resource can override each of them.
+    """
+    auth: NotRequired['Auth']
+    """
+    The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+    """
+    ca_cert: NotRequired[_builtins.str]
+    """
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    """
+    client_cert: NotRequired[_builtins.str]
+    """
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+    """
+    client_key: NotRequired[_builtins.str]
+    """
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+    """
+    connect_timeout: NotRequired[_builtins.str]
+    """
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+    """
+    https: NotRequired[_builtins.bool]
+    """
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+    """
+    insecure: NotRequired[_builtins.bool]
+    """
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+    """
+    kerberos_hostname: NotRequired[_builtins.str]
+    """
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    """
+    kerberos_keytab: NotRequired[_builtins.str]
+    """
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    """
+    message_encryption: NotRequired['MessageEncryption']
+    """
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+    """
+    operation_timeout: NotRequired[_builtins.str]
+    """
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+    """
+    password: NotRequired[_builtins.str]
+    """
+    The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+    """
+    port: NotRequired[_builtins.int]
+    """
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+    """
+    ready_timeout: NotRequired[_builtins.str]
+    """
+    How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+    """
+    transport: NotRequired['Transport']
+    """
+    How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+    """
+    username: NotRequired[_builtins.str]
+    """
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+    """
+
+@pulumi.input_type
+class GuestDefaults:
+    def __init__(__self__, *,
+                 auth: Optional['Auth'] = None,
+                 ca_cert: Optional[_builtins.str] = None,
+                 client_cert: Optional[_builtins.str] = None,
+                 client_key: Optional[_builtins.str] = None,
+                 connect_timeout: Optional[_builtins.str] = None,
+                 https: Optional[_builtins.bool] = None,
+                 insecure: Optional[_builtins.bool] = None,
+                 kerberos_hostname: Optional[_builtins.str] = None,
+                 kerberos_keytab: Optional[_builtins.str] = None,
+                 message_encryption: Optional['MessageEncryption'] = None,
+                 operation_timeout: Optional[_builtins.str] = None,
+                 password: Optional[_builtins.str] = None,
+                 port: Optional[_builtins.int] = None,
+                 ready_timeout: Optional[_builtins.str] = None,
+                 transport: Optional['Transport'] = None,
+                 username: Optional[_builtins.str] = None):
+        """
+        Default connection settings for guests. A resource can override each of them.
+
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        if auth is not None:
+            pulumi.set(__self__, "auth", auth)
+        if ca_cert is not None:
+            pulumi.set(__self__, "ca_cert", ca_cert)
+        if client_cert is not None:
+            pulumi.set(__self__, "client_cert", client_cert)
+        if client_key is not None:
+            pulumi.set(__self__, "client_key", client_key)
+        if connect_timeout is not None:
+            pulumi.set(__self__, "connect_timeout", connect_timeout)
+        if https is not None:
+            pulumi.set(__self__, "https", https)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if kerberos_hostname is not None:
+            pulumi.set(__self__, "kerberos_hostname", kerberos_hostname)
+        if kerberos_keytab is not None:
+            pulumi.set(__self__, "kerberos_keytab", kerberos_keytab)
+        if message_encryption is not None:
+            pulumi.set(__self__, "message_encryption", message_encryption)
+        if operation_timeout is not None:
+            pulumi.set(__self__, "operation_timeout", operation_timeout)
+        if password is not None:
+            pulumi.set(__self__, "password", password)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if ready_timeout is not None:
+            pulumi.set(__self__, "ready_timeout", ready_timeout)
+        if transport is not None:
+            pulumi.set(__self__, "transport", transport)
+        if username is not None:
+            pulumi.set(__self__, "username", username)
+
+    @_builtins.property
+    @pulumi.getter
+    def auth(self) -> Optional['Auth']:
+        """
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        """
+        return pulumi.get(self, "auth")
+
+    @auth.setter
+    def auth(self, value: Optional['Auth']):
+        pulumi.set(self, "auth", value)
+
+    @_builtins.property
+    @pulumi.getter(name="caCert")
+    def ca_cert(self) -> Optional[_builtins.str]:
+        """
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        """
+        return pulumi.get(self, "ca_cert")
+
+    @ca_cert.setter
+    def ca_cert(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ca_cert", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientCert")
+    def client_cert(self) -> Optional[_builtins.str]:
+        """
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        """
+        return pulumi.get(self, "client_cert")
+
+    @client_cert.setter
+    def client_cert(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "client_cert", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientKey")
+    def client_key(self) -> Optional[_builtins.str]:
+        """
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        """
+        return pulumi.get(self, "client_key")
+
+    @client_key.setter
+    def client_key(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "client_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="connectTimeout")
+    def connect_timeout(self) -> Optional[_builtins.str]:
+        """
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        """
+        return pulumi.get(self, "connect_timeout")
+
+    @connect_timeout.setter
+    def connect_timeout(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "connect_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def https(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        """
+        return pulumi.get(self, "https")
+
+    @https.setter
+    def https(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "https", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "insecure", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosHostname")
+    def kerberos_hostname(self) -> Optional[_builtins.str]:
+        """
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        """
+        return pulumi.get(self, "kerberos_hostname")
+
+    @kerberos_hostname.setter
+    def kerberos_hostname(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "kerberos_hostname", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosKeytab")
+    def kerberos_keytab(self) -> Optional[_builtins.str]:
+        """
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        """
+        return pulumi.get(self, "kerberos_keytab")
+
+    @kerberos_keytab.setter
+    def kerberos_keytab(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "kerberos_keytab", value)
+
+    @_builtins.property
+    @pulumi.getter(name="messageEncryption")
+    def message_encryption(self) -> Optional['MessageEncryption']:
+        """
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        """
+        return pulumi.get(self, "message_encryption")
+
+    @message_encryption.setter
+    def message_encryption(self, value: Optional['MessageEncryption']):
+        pulumi.set(self, "message_encryption", value)
+
+    @_builtins.property
+    @pulumi.getter(name="operationTimeout")
+    def operation_timeout(self) -> Optional[_builtins.str]:
+        """
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        """
+        return pulumi.get(self, "operation_timeout")
+
+    @operation_timeout.setter
+    def operation_timeout(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "operation_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> Optional[_builtins.str]:
+        """
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        """
+        return pulumi.get(self, "password")
+
+    @password.setter
+    def password(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "password", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.int]:
+        """
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="readyTimeout")
+    def ready_timeout(self) -> Optional[_builtins.str]:
+        """
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        """
+        return pulumi.get(self, "ready_timeout")
+
+    @ready_timeout.setter
+    def ready_timeout(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ready_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def transport(self) -> Optional['Transport']:
+        """
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        """
+        return pulumi.get(self, "transport")
+
+    @transport.setter
+    def transport(self, value: Optional['Transport']):
+        pulumi.set(self, "transport", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def username(self) -> Optional[_builtins.str]:
+        """
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        return pulumi.get(self, "username")
+
+    @username.setter
+    def username(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "username", value)
+
+
 class GuestDefaultsArgsDict(TypedDict):
     """
     Default connection settings for guests. A resource can override each of them.
@@ -1700,6 +2040,754 @@ class GuestDefaultsArgs:
     @port.setter
     def port(self, value: pulumi.Input[Optional[_builtins.int]]):
         pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="readyTimeout")
+    def ready_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        """
+        return pulumi.get(self, "ready_timeout")
+
+    @ready_timeout.setter
+    def ready_timeout(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "ready_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def transport(self) -> pulumi.Input[Optional['Transport']]:
+        """
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        """
+        return pulumi.get(self, "transport")
+
+    @transport.setter
+    def transport(self, value: pulumi.Input[Optional['Transport']]):
+        pulumi.set(self, "transport", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def username(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        return pulumi.get(self, "username")
+
+    @username.setter
+    def username(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "username", value)
+
+
+class GuestSettingsDict(TypedDict):
+    """
+    Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+    """
+    address: NotRequired[_builtins.str]
+    """
+    The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+    """
+    auth: NotRequired['Auth']
+    """
+    The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+    """
+    ca_cert: NotRequired[_builtins.str]
+    """
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    """
+    client_cert: NotRequired[_builtins.str]
+    """
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+    """
+    client_key: NotRequired[_builtins.str]
+    """
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+    """
+    connect_timeout: NotRequired[_builtins.str]
+    """
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+    """
+    https: NotRequired[_builtins.bool]
+    """
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+    """
+    insecure: NotRequired[_builtins.bool]
+    """
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+    """
+    kerberos_hostname: NotRequired[_builtins.str]
+    """
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    """
+    kerberos_keytab: NotRequired[_builtins.str]
+    """
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    """
+    message_encryption: NotRequired['MessageEncryption']
+    """
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+    """
+    operation_timeout: NotRequired[_builtins.str]
+    """
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+    """
+    password: NotRequired[_builtins.str]
+    """
+    The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+    """
+    port: NotRequired[_builtins.int]
+    """
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+    """
+    product_key: NotRequired[_builtins.str]
+    """
+    The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+    """
+    ready_timeout: NotRequired[_builtins.str]
+    """
+    How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+    """
+    transport: NotRequired['Transport']
+    """
+    How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+    """
+    username: NotRequired[_builtins.str]
+    """
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+    """
+
+@pulumi.input_type
+class GuestSettings:
+    def __init__(__self__, *,
+                 address: Optional[_builtins.str] = None,
+                 auth: Optional['Auth'] = None,
+                 ca_cert: Optional[_builtins.str] = None,
+                 client_cert: Optional[_builtins.str] = None,
+                 client_key: Optional[_builtins.str] = None,
+                 connect_timeout: Optional[_builtins.str] = None,
+                 https: Optional[_builtins.bool] = None,
+                 insecure: Optional[_builtins.bool] = None,
+                 kerberos_hostname: Optional[_builtins.str] = None,
+                 kerberos_keytab: Optional[_builtins.str] = None,
+                 message_encryption: Optional['MessageEncryption'] = None,
+                 operation_timeout: Optional[_builtins.str] = None,
+                 password: Optional[_builtins.str] = None,
+                 port: Optional[_builtins.int] = None,
+                 product_key: Optional[_builtins.str] = None,
+                 ready_timeout: Optional[_builtins.str] = None,
+                 transport: Optional['Transport'] = None,
+                 username: Optional[_builtins.str] = None):
+        """
+        Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str product_key: The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        if address is not None:
+            pulumi.set(__self__, "address", address)
+        if auth is not None:
+            pulumi.set(__self__, "auth", auth)
+        if ca_cert is not None:
+            pulumi.set(__self__, "ca_cert", ca_cert)
+        if client_cert is not None:
+            pulumi.set(__self__, "client_cert", client_cert)
+        if client_key is not None:
+            pulumi.set(__self__, "client_key", client_key)
+        if connect_timeout is not None:
+            pulumi.set(__self__, "connect_timeout", connect_timeout)
+        if https is not None:
+            pulumi.set(__self__, "https", https)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if kerberos_hostname is not None:
+            pulumi.set(__self__, "kerberos_hostname", kerberos_hostname)
+        if kerberos_keytab is not None:
+            pulumi.set(__self__, "kerberos_keytab", kerberos_keytab)
+        if message_encryption is not None:
+            pulumi.set(__self__, "message_encryption", message_encryption)
+        if operation_timeout is not None:
+            pulumi.set(__self__, "operation_timeout", operation_timeout)
+        if password is not None:
+            pulumi.set(__self__, "password", password)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if product_key is not None:
+            pulumi.set(__self__, "product_key", product_key)
+        if ready_timeout is not None:
+            pulumi.set(__self__, "ready_timeout", ready_timeout)
+        if transport is not None:
+            pulumi.set(__self__, "transport", transport)
+        if username is not None:
+            pulumi.set(__self__, "username", username)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> Optional[_builtins.str]:
+        """
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def auth(self) -> Optional['Auth']:
+        """
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        """
+        return pulumi.get(self, "auth")
+
+    @auth.setter
+    def auth(self, value: Optional['Auth']):
+        pulumi.set(self, "auth", value)
+
+    @_builtins.property
+    @pulumi.getter(name="caCert")
+    def ca_cert(self) -> Optional[_builtins.str]:
+        """
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        """
+        return pulumi.get(self, "ca_cert")
+
+    @ca_cert.setter
+    def ca_cert(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ca_cert", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientCert")
+    def client_cert(self) -> Optional[_builtins.str]:
+        """
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        """
+        return pulumi.get(self, "client_cert")
+
+    @client_cert.setter
+    def client_cert(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "client_cert", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientKey")
+    def client_key(self) -> Optional[_builtins.str]:
+        """
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        """
+        return pulumi.get(self, "client_key")
+
+    @client_key.setter
+    def client_key(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "client_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="connectTimeout")
+    def connect_timeout(self) -> Optional[_builtins.str]:
+        """
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        """
+        return pulumi.get(self, "connect_timeout")
+
+    @connect_timeout.setter
+    def connect_timeout(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "connect_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def https(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        """
+        return pulumi.get(self, "https")
+
+    @https.setter
+    def https(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "https", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "insecure", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosHostname")
+    def kerberos_hostname(self) -> Optional[_builtins.str]:
+        """
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        """
+        return pulumi.get(self, "kerberos_hostname")
+
+    @kerberos_hostname.setter
+    def kerberos_hostname(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "kerberos_hostname", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosKeytab")
+    def kerberos_keytab(self) -> Optional[_builtins.str]:
+        """
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        """
+        return pulumi.get(self, "kerberos_keytab")
+
+    @kerberos_keytab.setter
+    def kerberos_keytab(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "kerberos_keytab", value)
+
+    @_builtins.property
+    @pulumi.getter(name="messageEncryption")
+    def message_encryption(self) -> Optional['MessageEncryption']:
+        """
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        """
+        return pulumi.get(self, "message_encryption")
+
+    @message_encryption.setter
+    def message_encryption(self, value: Optional['MessageEncryption']):
+        pulumi.set(self, "message_encryption", value)
+
+    @_builtins.property
+    @pulumi.getter(name="operationTimeout")
+    def operation_timeout(self) -> Optional[_builtins.str]:
+        """
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        """
+        return pulumi.get(self, "operation_timeout")
+
+    @operation_timeout.setter
+    def operation_timeout(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "operation_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> Optional[_builtins.str]:
+        """
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        """
+        return pulumi.get(self, "password")
+
+    @password.setter
+    def password(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "password", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.int]:
+        """
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="productKey")
+    def product_key(self) -> Optional[_builtins.str]:
+        """
+        The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        """
+        return pulumi.get(self, "product_key")
+
+    @product_key.setter
+    def product_key(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "product_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="readyTimeout")
+    def ready_timeout(self) -> Optional[_builtins.str]:
+        """
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        """
+        return pulumi.get(self, "ready_timeout")
+
+    @ready_timeout.setter
+    def ready_timeout(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ready_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def transport(self) -> Optional['Transport']:
+        """
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        """
+        return pulumi.get(self, "transport")
+
+    @transport.setter
+    def transport(self, value: Optional['Transport']):
+        pulumi.set(self, "transport", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def username(self) -> Optional[_builtins.str]:
+        """
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        return pulumi.get(self, "username")
+
+    @username.setter
+    def username(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "username", value)
+
+
+class GuestSettingsArgsDict(TypedDict):
+    """
+    Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+    """
+    address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+    """
+    auth: NotRequired[pulumi.Input[Optional['Auth']]]
+    """
+    The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+    """
+    ca_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    """
+    client_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+    """
+    client_key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+    """
+    connect_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+    """
+    https: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+    """
+    insecure: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+    """
+    kerberos_hostname: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    """
+    kerberos_keytab: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    """
+    message_encryption: NotRequired[pulumi.Input[Optional['MessageEncryption']]]
+    """
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+    """
+    operation_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+    """
+    password: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+    """
+    port: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+    """
+    product_key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+    """
+    ready_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+    """
+    transport: NotRequired[pulumi.Input[Optional['Transport']]]
+    """
+    How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+    """
+    username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+    """
+
+@pulumi.input_type
+class GuestSettingsArgs:
+    def __init__(__self__, *,
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
+                 auth: pulumi.Input[Optional['Auth']] = None,
+                 ca_cert: pulumi.Input[Optional[_builtins.str]] = None,
+                 client_cert: pulumi.Input[Optional[_builtins.str]] = None,
+                 client_key: pulumi.Input[Optional[_builtins.str]] = None,
+                 connect_timeout: pulumi.Input[Optional[_builtins.str]] = None,
+                 https: pulumi.Input[Optional[_builtins.bool]] = None,
+                 insecure: pulumi.Input[Optional[_builtins.bool]] = None,
+                 kerberos_hostname: pulumi.Input[Optional[_builtins.str]] = None,
+                 kerberos_keytab: pulumi.Input[Optional[_builtins.str]] = None,
+                 message_encryption: pulumi.Input[Optional['MessageEncryption']] = None,
+                 operation_timeout: pulumi.Input[Optional[_builtins.str]] = None,
+                 password: pulumi.Input[Optional[_builtins.str]] = None,
+                 port: pulumi.Input[Optional[_builtins.int]] = None,
+                 product_key: pulumi.Input[Optional[_builtins.str]] = None,
+                 ready_timeout: pulumi.Input[Optional[_builtins.str]] = None,
+                 transport: pulumi.Input[Optional['Transport']] = None,
+                 username: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+
+        :param pulumi.Input[_builtins.str] address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param pulumi.Input['Auth'] auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param pulumi.Input[_builtins.str] kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param pulumi.Input['MessageEncryption'] message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param pulumi.Input[_builtins.str] operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param pulumi.Input[_builtins.str] product_key: The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param pulumi.Input['Transport'] transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        if address is not None:
+            pulumi.set(__self__, "address", address)
+        if auth is not None:
+            pulumi.set(__self__, "auth", auth)
+        if ca_cert is not None:
+            pulumi.set(__self__, "ca_cert", ca_cert)
+        if client_cert is not None:
+            pulumi.set(__self__, "client_cert", client_cert)
+        if client_key is not None:
+            pulumi.set(__self__, "client_key", client_key)
+        if connect_timeout is not None:
+            pulumi.set(__self__, "connect_timeout", connect_timeout)
+        if https is not None:
+            pulumi.set(__self__, "https", https)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if kerberos_hostname is not None:
+            pulumi.set(__self__, "kerberos_hostname", kerberos_hostname)
+        if kerberos_keytab is not None:
+            pulumi.set(__self__, "kerberos_keytab", kerberos_keytab)
+        if message_encryption is not None:
+            pulumi.set(__self__, "message_encryption", message_encryption)
+        if operation_timeout is not None:
+            pulumi.set(__self__, "operation_timeout", operation_timeout)
+        if password is not None:
+            pulumi.set(__self__, "password", password)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if product_key is not None:
+            pulumi.set(__self__, "product_key", product_key)
+        if ready_timeout is not None:
+            pulumi.set(__self__, "ready_timeout", ready_timeout)
+        if transport is not None:
+            pulumi.set(__self__, "transport", transport)
+        if username is not None:
+            pulumi.set(__self__, "username", username)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def auth(self) -> pulumi.Input[Optional['Auth']]:
+        """
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        """
+        return pulumi.get(self, "auth")
+
+    @auth.setter
+    def auth(self, value: pulumi.Input[Optional['Auth']]):
+        pulumi.set(self, "auth", value)
+
+    @_builtins.property
+    @pulumi.getter(name="caCert")
+    def ca_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        """
+        return pulumi.get(self, "ca_cert")
+
+    @ca_cert.setter
+    def ca_cert(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "ca_cert", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientCert")
+    def client_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        """
+        return pulumi.get(self, "client_cert")
+
+    @client_cert.setter
+    def client_cert(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "client_cert", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientKey")
+    def client_key(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        """
+        return pulumi.get(self, "client_key")
+
+    @client_key.setter
+    def client_key(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "client_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="connectTimeout")
+    def connect_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        """
+        return pulumi.get(self, "connect_timeout")
+
+    @connect_timeout.setter
+    def connect_timeout(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "connect_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def https(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        """
+        return pulumi.get(self, "https")
+
+    @https.setter
+    def https(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "https", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "insecure", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosHostname")
+    def kerberos_hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        """
+        return pulumi.get(self, "kerberos_hostname")
+
+    @kerberos_hostname.setter
+    def kerberos_hostname(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "kerberos_hostname", value)
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosKeytab")
+    def kerberos_keytab(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        """
+        return pulumi.get(self, "kerberos_keytab")
+
+    @kerberos_keytab.setter
+    def kerberos_keytab(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "kerberos_keytab", value)
+
+    @_builtins.property
+    @pulumi.getter(name="messageEncryption")
+    def message_encryption(self) -> pulumi.Input[Optional['MessageEncryption']]:
+        """
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        """
+        return pulumi.get(self, "message_encryption")
+
+    @message_encryption.setter
+    def message_encryption(self, value: pulumi.Input[Optional['MessageEncryption']]):
+        pulumi.set(self, "message_encryption", value)
+
+    @_builtins.property
+    @pulumi.getter(name="operationTimeout")
+    def operation_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        """
+        return pulumi.get(self, "operation_timeout")
+
+    @operation_timeout.setter
+    def operation_timeout(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "operation_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        """
+        return pulumi.get(self, "password")
+
+    @password.setter
+    def password(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "password", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="productKey")
+    def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        """
+        return pulumi.get(self, "product_key")
+
+    @product_key.setter
+    def product_key(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "product_key", value)
 
     @_builtins.property
     @pulumi.getter(name="readyTimeout")

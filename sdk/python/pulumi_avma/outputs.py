@@ -16,13 +16,156 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
+    'ClusterGuest',
     'ClusterNode',
     'Connection',
     'Guest',
+    'GuestActivation',
     'GuestDefaults',
+    'GuestSettings',
     'HostVm',
     'NodeLicense',
 ]
+
+@pulumi.output_type
+class ClusterGuest(dict):
+    """
+    One guest. Properties that the provider could not read are absent.
+    """
+    def __init__(__self__, *,
+                 host: _builtins.str,
+                 state: 'ActivationState',
+                 vm_id: _builtins.str,
+                 vm_name: _builtins.str,
+                 activated_by_host: Optional[_builtins.str] = None,
+                 guest_edition: Optional[_builtins.str] = None,
+                 guest_version: Optional[_builtins.str] = None,
+                 license_channel: Optional['LicenseChannel'] = None,
+                 license_status: Optional['LicenseStatus'] = None,
+                 partial_product_key: Optional[_builtins.str] = None,
+                 reason: Optional[_builtins.str] = None):
+        """
+        One guest. Properties that the provider could not read are absent.
+
+        :param _builtins.str host: The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+        :param 'ActivationState' state: The activation of the guest. Example: `activated`.
+        :param _builtins.str vm_id: The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param _builtins.str vm_name: The name of the VM. Example: `web01`.
+        :param _builtins.str activated_by_host: The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+        :param _builtins.str guest_edition: The edition of the guest. Example: `Standard`.
+        :param _builtins.str guest_version: The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+        :param 'LicenseChannel' license_channel: The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+        :param 'LicenseStatus' license_status: The license status of Windows, in the terms of WMI. Example: `Licensed`.
+        :param _builtins.str partial_product_key: The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+        :param _builtins.str reason: Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+        """
+        pulumi.set(__self__, "host", host)
+        pulumi.set(__self__, "state", state)
+        pulumi.set(__self__, "vm_id", vm_id)
+        pulumi.set(__self__, "vm_name", vm_name)
+        if activated_by_host is not None:
+            pulumi.set(__self__, "activated_by_host", activated_by_host)
+        if guest_edition is not None:
+            pulumi.set(__self__, "guest_edition", guest_edition)
+        if guest_version is not None:
+            pulumi.set(__self__, "guest_version", guest_version)
+        if license_channel is not None:
+            pulumi.set(__self__, "license_channel", license_channel)
+        if license_status is not None:
+            pulumi.set(__self__, "license_status", license_status)
+        if partial_product_key is not None:
+            pulumi.set(__self__, "partial_product_key", partial_product_key)
+        if reason is not None:
+            pulumi.set(__self__, "reason", reason)
+
+    @_builtins.property
+    @pulumi.getter
+    def host(self) -> _builtins.str:
+        """
+        The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+        """
+        return pulumi.get(self, "host")
+
+    @_builtins.property
+    @pulumi.getter
+    def state(self) -> 'ActivationState':
+        """
+        The activation of the guest. Example: `activated`.
+        """
+        return pulumi.get(self, "state")
+
+    @_builtins.property
+    @pulumi.getter(name="vmId")
+    def vm_id(self) -> _builtins.str:
+        """
+        The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        """
+        return pulumi.get(self, "vm_id")
+
+    @_builtins.property
+    @pulumi.getter(name="vmName")
+    def vm_name(self) -> _builtins.str:
+        """
+        The name of the VM. Example: `web01`.
+        """
+        return pulumi.get(self, "vm_name")
+
+    @_builtins.property
+    @pulumi.getter(name="activatedByHost")
+    def activated_by_host(self) -> Optional[_builtins.str]:
+        """
+        The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+        """
+        return pulumi.get(self, "activated_by_host")
+
+    @_builtins.property
+    @pulumi.getter(name="guestEdition")
+    def guest_edition(self) -> Optional[_builtins.str]:
+        """
+        The edition of the guest. Example: `Standard`.
+        """
+        return pulumi.get(self, "guest_edition")
+
+    @_builtins.property
+    @pulumi.getter(name="guestVersion")
+    def guest_version(self) -> Optional[_builtins.str]:
+        """
+        The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+        """
+        return pulumi.get(self, "guest_version")
+
+    @_builtins.property
+    @pulumi.getter(name="licenseChannel")
+    def license_channel(self) -> Optional['LicenseChannel']:
+        """
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+        """
+        return pulumi.get(self, "license_channel")
+
+    @_builtins.property
+    @pulumi.getter(name="licenseStatus")
+    def license_status(self) -> Optional['LicenseStatus']:
+        """
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
+        """
+        return pulumi.get(self, "license_status")
+
+    @_builtins.property
+    @pulumi.getter(name="partialProductKey")
+    def partial_product_key(self) -> Optional[_builtins.str]:
+        """
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+        """
+        return pulumi.get(self, "partial_product_key")
+
+    @_builtins.property
+    @pulumi.getter
+    def reason(self) -> Optional[_builtins.str]:
+        """
+        Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+        """
+        return pulumi.get(self, "reason")
+
 
 @pulumi.output_type
 class ClusterNode(dict):
@@ -628,10 +771,228 @@ class Guest(dict):
 
 
 @pulumi.output_type
+class GuestActivation(dict):
+    """
+    One guest of a ClusterActivation. Properties that the provider could not read are absent.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "vmId":
+            suggest = "vm_id"
+        elif key == "vmName":
+            suggest = "vm_name"
+        elif key == "activatedByHost":
+            suggest = "activated_by_host"
+        elif key == "guestEdition":
+            suggest = "guest_edition"
+        elif key == "guestVersion":
+            suggest = "guest_version"
+        elif key == "licenseChannel":
+            suggest = "license_channel"
+        elif key == "licenseStatus":
+            suggest = "license_status"
+        elif key == "partialProductKey":
+            suggest = "partial_product_key"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in GuestActivation. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        GuestActivation.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        GuestActivation.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 host: _builtins.str,
+                 state: 'ActivationState',
+                 vm_id: _builtins.str,
+                 vm_name: _builtins.str,
+                 activated_by_host: Optional[_builtins.str] = None,
+                 guest_edition: Optional[_builtins.str] = None,
+                 guest_version: Optional[_builtins.str] = None,
+                 license_channel: Optional['LicenseChannel'] = None,
+                 license_status: Optional['LicenseStatus'] = None,
+                 managed: Optional[_builtins.bool] = None,
+                 partial_product_key: Optional[_builtins.str] = None,
+                 reason: Optional[_builtins.str] = None):
+        """
+        One guest of a ClusterActivation. Properties that the provider could not read are absent.
+
+        :param _builtins.str host: The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+        :param 'ActivationState' state: The activation of the guest. Example: `activated`.
+        :param _builtins.str vm_id: The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param _builtins.str vm_name: The name of the VM. Example: `web01`.
+        :param _builtins.str activated_by_host: The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+        :param _builtins.str guest_edition: The edition of the guest. Example: `Standard`.
+        :param _builtins.str guest_version: The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+        :param 'LicenseChannel' license_channel: The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+        :param 'LicenseStatus' license_status: The license status of Windows, in the terms of WMI. Example: `Licensed`.
+        :param _builtins.bool managed: Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
+        :param _builtins.str partial_product_key: The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+        :param _builtins.str reason: Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+        """
+        pulumi.set(__self__, "host", host)
+        pulumi.set(__self__, "state", state)
+        pulumi.set(__self__, "vm_id", vm_id)
+        pulumi.set(__self__, "vm_name", vm_name)
+        if activated_by_host is not None:
+            pulumi.set(__self__, "activated_by_host", activated_by_host)
+        if guest_edition is not None:
+            pulumi.set(__self__, "guest_edition", guest_edition)
+        if guest_version is not None:
+            pulumi.set(__self__, "guest_version", guest_version)
+        if license_channel is not None:
+            pulumi.set(__self__, "license_channel", license_channel)
+        if license_status is not None:
+            pulumi.set(__self__, "license_status", license_status)
+        if managed is None:
+            managed = False
+        if managed is not None:
+            pulumi.set(__self__, "managed", managed)
+        if partial_product_key is not None:
+            pulumi.set(__self__, "partial_product_key", partial_product_key)
+        if reason is not None:
+            pulumi.set(__self__, "reason", reason)
+
+    @_builtins.property
+    @pulumi.getter
+    def host(self) -> _builtins.str:
+        """
+        The host that lists the VM, as the resource or the cluster names it. Example: `hv01`.
+        """
+        return pulumi.get(self, "host")
+
+    @_builtins.property
+    @pulumi.getter
+    def state(self) -> 'ActivationState':
+        """
+        The activation of the guest. Example: `activated`.
+        """
+        return pulumi.get(self, "state")
+
+    @_builtins.property
+    @pulumi.getter(name="vmId")
+    def vm_id(self) -> _builtins.str:
+        """
+        The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        """
+        return pulumi.get(self, "vm_id")
+
+    @_builtins.property
+    @pulumi.getter(name="vmName")
+    def vm_name(self) -> _builtins.str:
+        """
+        The name of the VM. Example: `web01`.
+        """
+        return pulumi.get(self, "vm_name")
+
+    @_builtins.property
+    @pulumi.getter(name="activatedByHost")
+    def activated_by_host(self) -> Optional[_builtins.str]:
+        """
+        The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
+        """
+        return pulumi.get(self, "activated_by_host")
+
+    @_builtins.property
+    @pulumi.getter(name="guestEdition")
+    def guest_edition(self) -> Optional[_builtins.str]:
+        """
+        The edition of the guest. Example: `Standard`.
+        """
+        return pulumi.get(self, "guest_edition")
+
+    @_builtins.property
+    @pulumi.getter(name="guestVersion")
+    def guest_version(self) -> Optional[_builtins.str]:
+        """
+        The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
+        """
+        return pulumi.get(self, "guest_version")
+
+    @_builtins.property
+    @pulumi.getter(name="licenseChannel")
+    def license_channel(self) -> Optional['LicenseChannel']:
+        """
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+        """
+        return pulumi.get(self, "license_channel")
+
+    @_builtins.property
+    @pulumi.getter(name="licenseStatus")
+    def license_status(self) -> Optional['LicenseStatus']:
+        """
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
+        """
+        return pulumi.get(self, "license_status")
+
+    @_builtins.property
+    @pulumi.getter
+    def managed(self) -> Optional[_builtins.bool]:
+        """
+        Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
+        """
+        return pulumi.get(self, "managed")
+
+    @_builtins.property
+    @pulumi.getter(name="partialProductKey")
+    def partial_product_key(self) -> Optional[_builtins.str]:
+        """
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
+        """
+        return pulumi.get(self, "partial_product_key")
+
+    @_builtins.property
+    @pulumi.getter
+    def reason(self) -> Optional[_builtins.str]:
+        """
+        Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+        """
+        return pulumi.get(self, "reason")
+
+
+@pulumi.output_type
 class GuestDefaults(dict):
     """
     Default connection settings for guests. A resource can override each of them.
     """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "caCert":
+            suggest = "ca_cert"
+        elif key == "clientCert":
+            suggest = "client_cert"
+        elif key == "clientKey":
+            suggest = "client_key"
+        elif key == "connectTimeout":
+            suggest = "connect_timeout"
+        elif key == "kerberosHostname":
+            suggest = "kerberos_hostname"
+        elif key == "kerberosKeytab":
+            suggest = "kerberos_keytab"
+        elif key == "messageEncryption":
+            suggest = "message_encryption"
+        elif key == "operationTimeout":
+            suggest = "operation_timeout"
+        elif key == "readyTimeout":
+            suggest = "ready_timeout"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in GuestDefaults. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        GuestDefaults.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        GuestDefaults.__key_warning(key)
+        return super().get(key, default)
+
     def __init__(__self__, *,
                  auth: Optional['Auth'] = None,
                  ca_cert: Optional[_builtins.str] = None,
@@ -805,6 +1166,269 @@ class GuestDefaults(dict):
         The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter(name="readyTimeout")
+    def ready_timeout(self) -> Optional[_builtins.str]:
+        """
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        """
+        return pulumi.get(self, "ready_timeout")
+
+    @_builtins.property
+    @pulumi.getter
+    def transport(self) -> Optional['Transport']:
+        """
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        """
+        return pulumi.get(self, "transport")
+
+    @_builtins.property
+    @pulumi.getter
+    def username(self) -> Optional[_builtins.str]:
+        """
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        return pulumi.get(self, "username")
+
+
+@pulumi.output_type
+class GuestSettings(dict):
+    """
+    Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "caCert":
+            suggest = "ca_cert"
+        elif key == "clientCert":
+            suggest = "client_cert"
+        elif key == "clientKey":
+            suggest = "client_key"
+        elif key == "connectTimeout":
+            suggest = "connect_timeout"
+        elif key == "kerberosHostname":
+            suggest = "kerberos_hostname"
+        elif key == "kerberosKeytab":
+            suggest = "kerberos_keytab"
+        elif key == "messageEncryption":
+            suggest = "message_encryption"
+        elif key == "operationTimeout":
+            suggest = "operation_timeout"
+        elif key == "productKey":
+            suggest = "product_key"
+        elif key == "readyTimeout":
+            suggest = "ready_timeout"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in GuestSettings. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        GuestSettings.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        GuestSettings.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 address: Optional[_builtins.str] = None,
+                 auth: Optional['Auth'] = None,
+                 ca_cert: Optional[_builtins.str] = None,
+                 client_cert: Optional[_builtins.str] = None,
+                 client_key: Optional[_builtins.str] = None,
+                 connect_timeout: Optional[_builtins.str] = None,
+                 https: Optional[_builtins.bool] = None,
+                 insecure: Optional[_builtins.bool] = None,
+                 kerberos_hostname: Optional[_builtins.str] = None,
+                 kerberos_keytab: Optional[_builtins.str] = None,
+                 message_encryption: Optional['MessageEncryption'] = None,
+                 operation_timeout: Optional[_builtins.str] = None,
+                 password: Optional[_builtins.str] = None,
+                 port: Optional[_builtins.int] = None,
+                 product_key: Optional[_builtins.str] = None,
+                 ready_timeout: Optional[_builtins.str] = None,
+                 transport: Optional['Transport'] = None,
+                 username: Optional[_builtins.str] = None):
+        """
+        Settings for one guest of a ClusterActivation. Omitted settings come from its `guest`.
+
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str product_key: The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        """
+        if address is not None:
+            pulumi.set(__self__, "address", address)
+        if auth is not None:
+            pulumi.set(__self__, "auth", auth)
+        if ca_cert is not None:
+            pulumi.set(__self__, "ca_cert", ca_cert)
+        if client_cert is not None:
+            pulumi.set(__self__, "client_cert", client_cert)
+        if client_key is not None:
+            pulumi.set(__self__, "client_key", client_key)
+        if connect_timeout is not None:
+            pulumi.set(__self__, "connect_timeout", connect_timeout)
+        if https is not None:
+            pulumi.set(__self__, "https", https)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if kerberos_hostname is not None:
+            pulumi.set(__self__, "kerberos_hostname", kerberos_hostname)
+        if kerberos_keytab is not None:
+            pulumi.set(__self__, "kerberos_keytab", kerberos_keytab)
+        if message_encryption is not None:
+            pulumi.set(__self__, "message_encryption", message_encryption)
+        if operation_timeout is not None:
+            pulumi.set(__self__, "operation_timeout", operation_timeout)
+        if password is not None:
+            pulumi.set(__self__, "password", password)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if product_key is not None:
+            pulumi.set(__self__, "product_key", product_key)
+        if ready_timeout is not None:
+            pulumi.set(__self__, "ready_timeout", ready_timeout)
+        if transport is not None:
+            pulumi.set(__self__, "transport", transport)
+        if username is not None:
+            pulumi.set(__self__, "username", username)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> Optional[_builtins.str]:
+        """
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def auth(self) -> Optional['Auth']:
+        """
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        """
+        return pulumi.get(self, "auth")
+
+    @_builtins.property
+    @pulumi.getter(name="caCert")
+    def ca_cert(self) -> Optional[_builtins.str]:
+        """
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        """
+        return pulumi.get(self, "ca_cert")
+
+    @_builtins.property
+    @pulumi.getter(name="clientCert")
+    def client_cert(self) -> Optional[_builtins.str]:
+        """
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        """
+        return pulumi.get(self, "client_cert")
+
+    @_builtins.property
+    @pulumi.getter(name="clientKey")
+    def client_key(self) -> Optional[_builtins.str]:
+        """
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        """
+        return pulumi.get(self, "client_key")
+
+    @_builtins.property
+    @pulumi.getter(name="connectTimeout")
+    def connect_timeout(self) -> Optional[_builtins.str]:
+        """
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        """
+        return pulumi.get(self, "connect_timeout")
+
+    @_builtins.property
+    @pulumi.getter
+    def https(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        """
+        return pulumi.get(self, "https")
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        """
+        return pulumi.get(self, "insecure")
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosHostname")
+    def kerberos_hostname(self) -> Optional[_builtins.str]:
+        """
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        """
+        return pulumi.get(self, "kerberos_hostname")
+
+    @_builtins.property
+    @pulumi.getter(name="kerberosKeytab")
+    def kerberos_keytab(self) -> Optional[_builtins.str]:
+        """
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        """
+        return pulumi.get(self, "kerberos_keytab")
+
+    @_builtins.property
+    @pulumi.getter(name="messageEncryption")
+    def message_encryption(self) -> Optional['MessageEncryption']:
+        """
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        """
+        return pulumi.get(self, "message_encryption")
+
+    @_builtins.property
+    @pulumi.getter(name="operationTimeout")
+    def operation_timeout(self) -> Optional[_builtins.str]:
+        """
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        """
+        return pulumi.get(self, "operation_timeout")
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> Optional[_builtins.str]:
+        """
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        """
+        return pulumi.get(self, "password")
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.int]:
+        """
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        """
+        return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter(name="productKey")
+    def product_key(self) -> Optional[_builtins.str]:
+        """
+        The AVMA key of this guest. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        """
+        return pulumi.get(self, "product_key")
 
     @_builtins.property
     @pulumi.getter(name="readyTimeout")

@@ -7,7 +7,11 @@ from typing import Any
 
 from avma.addresses import canonical
 from avma.properties import Values
-from avma.resources.cluster_activation.activation_properties import ActivationState, ClusterActivationInputs, Unread
+from avma.resources.cluster_activation.activation_properties import (
+    ActivationState,
+    ClusterActivationInputs,
+    UnreadGuests,
+)
 from avma.resources.resource import Change, Drift, Stored, input_changes
 
 
@@ -36,9 +40,9 @@ def changes(stored: Stored, wanted: Values) -> list[Change]:
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
     """Yield the state of each guest that an update must activate, or that the user wants to be an error."""
     wrong = {ActivationState.NOT_ACTIVATED.value}
-    if wanted.get("unreachable_guests") == Unread.FAIL.value:
+    if wanted.get("unreachable_guests") == UnreadGuests.FAIL.value:
         wrong.add(ActivationState.UNREACHABLE.value)
-    if wanted.get("stopped_guests") == Unread.FAIL.value:
+    if wanted.get("stopped_guests") == UnreadGuests.FAIL.value:
         wrong.add(ActivationState.STOPPED.value)
     for index, guest in enumerate(outputs.get("guest_activations") or []):
         state, reason = guest.get("state"), guest.get("reason")

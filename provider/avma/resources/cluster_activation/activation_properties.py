@@ -32,7 +32,7 @@ class ActivationState(Choice):
     )
 
 
-class Unread(Choice):
+class UnreadGuests(Choice):
     """What the provider does about guests that it cannot read."""
 
     WARN = "warn", "Continue with the other guests, and warn."
@@ -113,16 +113,16 @@ class ClusterActivationInputs:
         "host activates no guest.",
         default=False,
     )
-    unreachable_guests: Unread = declare(
+    unreachable_guests: UnreadGuests = declare(
         "What the provider does about running guests that it cannot read, and about hosts that it cannot connect to.",
-        default=Unread.WARN,
-        example=Unread.FAIL,
+        default=UnreadGuests.WARN,
+        example=UnreadGuests.FAIL,
         applies_later=True,
     )
-    stopped_guests: Unread = declare(
+    stopped_guests: UnreadGuests = declare(
         "What the provider does about VMs that are not running.",
-        default=Unread.WARN,
-        example=Unread.IGNORE,
+        default=UnreadGuests.WARN,
+        example=UnreadGuests.IGNORE,
         applies_later=True,
     )
     replace_other_licenses: bool = declare(
@@ -189,7 +189,7 @@ class ClusterActivationOutputs:
     guest_activations: list[GuestActivation] = declare("The activation of each guest, sorted by the names of the VMs.")
     activated: int = declare("The number of activated guests.", unit="guests", example=38)
     not_activated: int = declare(
-        "The number of guests in the other states: `notActivated`, `stopped` and `unreachable`.",
+        "The number of all other guests, also of stopped and unreachable ones.",
         unit="guests",
         example=0,
     )

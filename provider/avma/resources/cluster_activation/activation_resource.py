@@ -150,11 +150,21 @@ class ClusterActivationResource(Resource):
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A guest that cannot be read keeps its stored license."""
         wanted = stored.inputs if stored else imported_inputs(identifier)
-        inputs = build(ClusterActivationInputs, wanted)
+        outputs = self.look(build(ClusterActivationInputs, wanted), stored, operation)
+        return Result(identifier, wanted, outputs)
+
+    def look(
+        self, inputs: ClusterActivationInputs, stored: Stored | None, operation: Operation
+    ) -> ClusterActivationOutputs:
+        """Return the current state of the guests.
+
+        Raises:
+            AvmaError: the cluster could not be queried, or none of the hosts.
+        """
         survey = find_guests(inputs, _guests_in(stored), operation)
         read_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
-        return replace(_result(inputs, wanted, survey, operation), identifier=identifier)
+        return guest_report.outputs_of(survey, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. Guests that are gone, or that this resource has not activated, stay unchanged."""

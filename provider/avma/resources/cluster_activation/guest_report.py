@@ -13,7 +13,7 @@ from avma.resources.cluster_activation.activation_properties import (
     ClusterActivationInputs,
     ClusterActivationOutputs,
     GuestActivation,
-    Unread,
+    UnreadGuests,
 )
 from avma.resources.cluster_activation.guest_survey import FoundGuest, Survey
 from avma.resources.machine_license import license_outputs
@@ -76,11 +76,11 @@ def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation) 
     for node in survey.failed_hosts:
         if node.error is not None:
             operation.warn_of(node.name, node.error, "Its guests are unknown.")
-    if inputs.stopped_guests is Unread.WARN:
+    if inputs.stopped_guests is UnreadGuests.WARN:
         stopped = in_state(survey, ActivationState.STOPPED)
         if stopped:
             operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}")
-    if inputs.unreachable_guests is Unread.WARN:
+    if inputs.unreachable_guests is UnreadGuests.WARN:
         for group in _by_reason(in_state(survey, ActivationState.UNREACHABLE)):
             error = group[0].error
             if error is not None:
@@ -146,9 +146,9 @@ def _hosts(survey: Survey) -> list[_Failure]:
 def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str) -> errors.AvmaError | None:
     """Return the error for all guests that failed. None if there is none."""
     found = _failures_of(in_state(survey, ActivationState.NOT_ACTIVATED))
-    if inputs.stopped_guests is Unread.FAIL:
+    if inputs.stopped_guests is UnreadGuests.FAIL:
         found += _stopped(in_state(survey, ActivationState.STOPPED))
-    if inputs.unreachable_guests is Unread.FAIL:
+    if inputs.unreachable_guests is UnreadGuests.FAIL:
         found += _failures_of(in_state(survey, ActivationState.UNREACHABLE)) + _hosts(survey)
     return _together(found, where)
 
@@ -163,9 +163,9 @@ def undo_failure(
     ignored: list[_Failure] = []
     found = _failures_of(guest for guest in survey.guests if guest.error is not None and guest not in away)
     gone = _failures_of(away) + hosts
-    ignores = inputs.unreachable_guests is Unread.IGNORE or operation.configuration.delete_unreachable
+    ignores = inputs.unreachable_guests is UnreadGuests.IGNORE or operation.configuration.delete_unreachable
     (ignored if ignores else found).extend(gone)
-    (ignored if inputs.stopped_guests is Unread.IGNORE else found).extend(unread)
+    (ignored if inputs.stopped_guests is UnreadGuests.IGNORE else found).extend(unread)
     for each in ignored:
         operation.warn(f"{each.names}: keeps its key: {each.errors[0].answer}")
     return _together(found, where)

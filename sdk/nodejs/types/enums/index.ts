@@ -2,6 +2,34 @@
 // *** Do not edit by hand unless you're certain you know what you are doing! ***
 
 
+export const ActivationState = {
+    /**
+     * The host of the VM has activated the guest.
+     */
+    Activated: "activated",
+    /**
+     * The guest is not activated yet. The next update activates it.
+     */
+    NotActivated: "notActivated",
+    /**
+     * The VM is not running, so the provider could not read its guest.
+     */
+    Stopped: "stopped",
+    /**
+     * The provider could not read the guest.
+     */
+    Unreachable: "unreachable",
+    /**
+     * The resource leaves the guest alone. It cannot be activated by its host, or it has another license.
+     */
+    NotApplicable: "notApplicable",
+} as const;
+
+/**
+ * The activation of one guest, as a ClusterActivation sees it.
+ */
+export type ActivationState = (typeof ActivationState)[keyof typeof ActivationState];
+
 export const Auth = {
     /**
      * NTLM. Works without a domain. Encrypts messages over http, and binds to the TLS channel over https.
@@ -257,6 +285,26 @@ export const UnreachableNodes = {
  * What the provider does about a node that it cannot reach, but whose license it has verified before.
  */
 export type UnreachableNodes = (typeof UnreachableNodes)[keyof typeof UnreachableNodes];
+
+export const UnreadGuests = {
+    /**
+     * Continue with the other guests, and warn.
+     */
+    Warn: "warn",
+    /**
+     * Continue with the other guests, and then fail. In a refresh, report drift.
+     */
+    Fail: "fail",
+    /**
+     * Continue with the other guests.
+     */
+    Ignore: "ignore",
+} as const;
+
+/**
+ * What the provider does about guests that it cannot read.
+ */
+export type UnreadGuests = (typeof UnreadGuests)[keyof typeof UnreadGuests];
 
 export const Version = {
     /**
