@@ -62,8 +62,8 @@ def wrong_inputs(record: type) -> Iterator[dict[str, Any]]:
         for value in WRONG:
             yield {camel_case(prop.name): value}
             for name in nested(prop):
-                record = {name: value}
-                yield {camel_case(prop.name): {"item": record} if prop.collection is dict else record}
+                inner = {name: value}
+                yield {camel_case(prop.name): {"item": inner} if prop.collection is dict else inner}
 
 
 def nested(prop: Property) -> Iterable[str]:

@@ -254,7 +254,7 @@ def choose_key(guest: System, host: HostState, product_key: str | None, where: s
 
     Raises:
         Evaluation: the guest runs an evaluation edition.
-        NotEligible: no AVMA key exists for the guest.
+        NotEligible: no AVMA key exists for the guest, or only Azure Local activates its edition.
         NewerThanHost: the guest runs a newer release than its host.
         Refused: this host cannot activate the guest, or the given key is for another.
     """
@@ -277,7 +277,7 @@ def _require_covered(guest: System, host: HostState, where: str) -> None:
     tried, covered = "activate the guest", _newest_covered(host)
     if guest.edition == compatibility.AZURE_EDITION and host.activation is None:
         answer = f"it runs {guest}, which only Azure and Azure Local can activate, and the host runs {host.system}"
-        raise errors.Refused(tried, where, answer, "run it on Azure Local, or use another edition")
+        raise errors.NotEligible(tried, where, answer, "run it on Azure Local, or use another edition")
     # The guest's release can be newer than the tables. Then Windows decides.
     if covered is None or _unknown(guest) or compatibility.activates(covered, guest.version):
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from avma import errors, keys
@@ -196,13 +196,11 @@ def _sort_out(guest: FoundGuest) -> None:
     if not vm.running:
         guest.state, guest.reason = ActivationState.STOPPED, f"the VM is not running ({vm.state.value})"
         return
-    try:
+    with leaving_alone(guest):
         require_windows(vm, guest.facts, where)
         _require_server(guest.facts, where)
         if guest.facts.system is not None:
             preconditions.published_key(guest.facts.system, guest.settings.product_key, where)
-    except (errors.NotEligible, errors.Evaluation) as reason:
-        guest.state, guest.reason = ActivationState.NOT_APPLICABLE, reason.answer
 
 
 def _require_server(facts: GuestFacts, where: str) -> None:
@@ -234,15 +232,23 @@ def read_guest(guest: FoundGuest, inputs: ClusterActivationInputs, operation: Op
         Cancelled: the user stopped the run.
     """
     try:
-        guest.read = _wait_and_read(guest, operation) if waits else _read(guest, operation)
-        guest.product = guest.read.licensing.product
-        _judge(guest, guest.read.licensing.system, inputs)
+        with leaving_alone(guest):
+            guest.read = _wait_and_read(guest, operation) if waits else _read(guest, operation)
+            guest.product = guest.read.licensing.product
+            _judge(guest, guest.read.licensing.system, inputs)
     except errors.Cancelled:
         raise
-    except (errors.NotEligible, errors.Evaluation) as answer:
-        guest.state, guest.reason = ActivationState.NOT_APPLICABLE, answer.answer
     except errors.AvmaError as error:
         guest.state, guest.reason, guest.error = ActivationState.UNREACHABLE, error.answer, error
+
+
+@contextmanager
+def leaving_alone(guest: FoundGuest) -> Iterator[None]:
+    """Run the body. If it finds out that the guest cannot be activated, the resource leaves the guest alone."""
+    try:
+        yield
+    except (errors.NotEligible, errors.Evaluation) as answer:
+        guest.state, guest.reason = ActivationState.NOT_APPLICABLE, answer.answer
 
 
 def _read(guest: FoundGuest, operation: Operation) -> GuestState:

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from avma import errors
 from avma.resources import preconditions
 from avma.resources.cluster_activation.activation_properties import ActivationState, ClusterActivationInputs
-from avma.resources.cluster_activation.guest_survey import FoundGuest, in_parallel, is_to_be_read, quietly, read_guest
+from avma.resources.cluster_activation.guest_survey import (
+    FoundGuest,
+    in_parallel,
+    is_to_be_read,
+    leaving_alone,
+    quietly,
+    read_guest,
+)
 from avma.resources.data_exchange import require_data_exchange, turn_on_data_exchange
 from avma.resources.guest_access import GuestState, connect, may_be_provisioning
 from avma.resources.guest_licensing import claim_guest, license_guest, wait_for_activating_host
@@ -84,7 +91,8 @@ def activate_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInput
     def work(guest: FoundGuest) -> None:
         read_guest(guest, inputs, quiet, waits=must_wait(guest))
         if guest.read is not None and guest.state is ActivationState.NOT_ACTIVATED:
-            _activate(guest, guest.read, hosts.of(guest), inputs, quiet)
+            with leaving_alone(guest):
+                _activate(guest, guest.read, hosts.of(guest), inputs, quiet)
 
     waiting = [guest for guest in guests if is_to_be_read(guest)]
     in_parallel(waiting, work, operation, lambda guest: not must_wait(guest))
@@ -126,13 +134,14 @@ def check_guests(
             return
         where = guest.read.machine.where
         host, system = hosts.of(guest), guest.read.licensing.system
-        key = preconditions.choose_key(system, host.state, guest.settings.product_key, where)
-        require_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
-        claim_guest(guest.vm.id, key, where, operation, guest.vm.name)
+        with leaving_alone(guest):
+            key = preconditions.choose_key(system, host.state, guest.settings.product_key, where)
+            require_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
+            claim_guest(guest.vm.id, key, where, operation, guest.vm.name)
 
     coming = [guest for guest in guests if guest.state is ActivationState.NOT_ACTIVATED and guest.error is None]
     in_parallel(coming, check, quietly(operation))
-    return [guest for guest in coming if guest.error is None]
+    return [guest for guest in coming if guest.error is None and guest.state is ActivationState.NOT_ACTIVATED]
 
 
 def undo_guests(guests: Sequence[FoundGuest], on_delete: GuestOnDelete, operation: Operation) -> None:
