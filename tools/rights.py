@@ -128,7 +128,7 @@ class Table:
 
 
 def _vm_rows(finding: Rights, read_in_guest: Rights, reading: Rights = ()) -> tuple[Row, ...]:
-    """Return the operations of a VmActivation. Only some read the license of the host."""
+    """Return the operations of a VmActivation or a ClusterActivation. Only some read the license of the host."""
     reading = reading or (*finding, Right.CIMV2)
     managing = reading if Right.ADMINISTRATOR in reading else (*reading, Right.VIRTUALIZATION_METHODS)
     return (
@@ -162,6 +162,10 @@ _ON_AZURE_LOCAL = (
 )
 _READS_ON_AZURE_LOCAL = (
     "The operations with an administrator read the license of the machine with the cmdlets of ServerAVMAManager."
+)
+_WITH_CLUSTER = (
+    "With `cluster` instead of `hosts`, it\nalso needs Enable Account and Remote Enable on `root\\mscluster`, and read "
+    "access to the cluster."
 )
 _WITH_JEA = "Write the files with `avma jea --azure-local`."
 
@@ -220,6 +224,29 @@ TABLES = (
         _cluster_rows((*_CLUSTER_NODES, Right.JEA), (*_CLUSTER_NODES, Right.JEA)),
         f"Register the session configuration on each node. {_WITH_JEA}",
     ),
+    Table(
+        "ClusterActivation through the hosts (PowerShell Direct)",
+        _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,)),
+        f"The account needs the rights on each host. {_WITH_CLUSTER}",
+    ),
+    Table(
+        "ClusterActivation through the hosts with JEA",
+        _vm_rows((*_VMS, Right.JEA), (Right.GUEST,)),
+        "Register the session configuration on each host.",
+    ),
+    Table(
+        "ClusterActivation over the network (`guest.transport: winrm`)",
+        _vm_rows(_VMS, _GUEST_OVER_NETWORK),
+    ),
+    Table(
+        "ClusterActivation on Azure Local through the hosts",
+        _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,), _ADMINISTRATOR),
+        _READS_ON_AZURE_LOCAL,
+    ),
+    Table(
+        "ClusterActivation on Azure Local through the hosts with JEA",
+        _vm_rows((*_VMS, Right.JEA), (Right.GUEST,)),
+    ),
     Table("VmActivation through the host (PowerShell Direct)", _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,))),
     Table("VmActivation through the host with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
     Table("VmActivation over the network (`guest.transport: winrm`)", _vm_rows(_VMS, _GUEST_OVER_NETWORK)),
@@ -250,6 +277,8 @@ TABLES = (
             Row("`getHostVms`", _VMS),
             Row("`getVmActivation` through the host", (*_VMS, Right.SCRIPTS), (Right.GUEST,)),
             Row("`getVmActivation` over the network", _VMS, _GUEST_OVER_NETWORK),
+            Row("`getClusterGuests` through the hosts", (*_VMS, Right.SCRIPTS), (Right.GUEST,)),
+            Row("`getClusterGuests` over the network", _VMS, _GUEST_OVER_NETWORK),
             Row("`getClusterNodes` with licenses", _CLUSTER_NODES),
             Row("`getClusterNodes` without licenses", _CLUSTER),
         ),
@@ -262,6 +291,8 @@ TABLES = (
             Row("`getHostVms`", _VMS),
             Row("`getVmActivation` through the host", (*_VMS, Right.SCRIPTS), (Right.GUEST,)),
             Row("`getVmActivation` over the network", _VMS, _GUEST_OVER_NETWORK),
+            Row("`getClusterGuests` through the hosts", (*_VMS, Right.SCRIPTS), (Right.GUEST,)),
+            Row("`getClusterGuests` over the network", _VMS, _GUEST_OVER_NETWORK),
             Row("`getClusterNodes` with licenses", _ADMINISTRATOR),
             Row("`getClusterNodes` without licenses", _CLUSTER),
         ),
@@ -273,6 +304,8 @@ TABLES = (
             Row("`getHostVms`", _VMS),
             Row("`getVmActivation` through the host", (*_VMS, Right.JEA), (Right.GUEST,)),
             Row("`getVmActivation` over the network", _VMS, _GUEST_OVER_NETWORK),
+            Row("`getClusterGuests` through the hosts", (*_VMS, Right.JEA), (Right.GUEST,)),
+            Row("`getClusterGuests` over the network", _VMS, _GUEST_OVER_NETWORK),
             Row("`getClusterNodes` with licenses", (*_CLUSTER_NODES, Right.JEA)),
             Row("`getClusterNodes` without licenses", _CLUSTER),
         ),

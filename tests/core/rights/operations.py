@@ -12,6 +12,7 @@ from avma.functions import FUNCTIONS
 from avma.functions.get_cluster_nodes import GetClusterNodes
 from avma.inventory.collect import Collector
 from avma.inventory.request import HostRequest, InventoryRequest
+from avma.resources.cluster_activation.activation_resource import ClusterActivationResource
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma.resources.resource import Resource, Result
 from avma.resources.vm_activation.vm_resource import VmActivationResource
@@ -36,12 +37,26 @@ from core.runner import HOST_KEY, OTHER_KEY, Runner, stored
 Wanted = dict[str, Any]
 _FUNCTIONS = {function.name: function for function in FUNCTIONS}
 _HOST, _CLUSTER, _VM = Runner.host, ClusterLicenseResource(), VmActivationResource()
+_GUESTS = ClusterActivationResource()
 _ON_BARE: Wanted = {"host": BARE, "product_key": HOST_KEY}
 _ON_LOCAL: Wanted = {"host": LOCAL, "product_key": HOST_KEY}
 _ON_CLUSTER: Wanted = {"cluster": CLUSTER, "product_key": HOST_KEY}
 _ON_LOCAL_CLUSTER: Wanted = {"cluster": LOCAL_CLUSTER, "product_key": HOST_KEY}
 _ACTIVE: Wanted = {"host": LICENSED, "vm_name": "active"}
 _ACTIVE_ON_LOCAL: Wanted = {"host": LICENSED_LOCAL, "vm_name": "active-on-local"}
+_ON_WINDOWS: tuple[Wanted, Wanted, Wanted] = (
+    _ACTIVE,
+    {"host": LICENSED, "vm_name": "fresh"},
+    {"host": SECOND, "vm_name": "dark"},
+)
+"""An activated guest, a new one, and one without Data Exchange."""
+_ON_AZURE_LOCAL: tuple[Wanted, Wanted, Wanted] = (
+    _ACTIVE_ON_LOCAL,
+    {"host": LICENSED_LOCAL, "vm_name": "fresh-on-local"},
+    {"host": SECOND_LOCAL, "vm_name": "dark-on-local"},
+)
+_GUESTS_ON_WINDOWS: Wanted = {"hosts": [LICENSED], "include": ["active"]}
+_GUESTS_ON_AZURE_LOCAL: Wanted = {"hosts": [LICENSED_LOCAL], "include": ["active-on-local"]}
 
 
 def _preview(resource: Resource, wanted: Wanted) -> Prepare:
@@ -105,6 +120,10 @@ def _function(name: str, **arguments: object) -> Prepare:
     return lambda bench: act
 
 
+def _guests(**arguments: object) -> Prepare:
+    return _with_all_guests(_function("get_cluster_guests", **arguments))
+
+
 def _cluster_nodes(cluster: str, licenses: bool) -> Prepare:
     """List the nodes of a cluster. With licenses, raise Problem for each node that has an error instead."""
 
@@ -118,29 +137,58 @@ def _cluster_nodes(cluster: str, licenses: bool) -> Prepare:
     return lambda bench: act
 
 
+def _with_all_guests(prepare: Prepare) -> Prepare:
+    """Raise Problem if the operation of a ClusterActivation only warns about a guest that it could not read."""
+
+    def prepared(bench: Bench) -> Act:
+        act = prepare(bench)
+
+        def checked(run: Runner) -> None:
+            act(run)
+            problems = [text for text in run.told if "See: avma explain" in text]
+            if problems:
+                raise Problem("\n".join(problems))
+
+        return checked
+
+    return prepared
+
+
+def _guests_of(active: Wanted, fresh: Wanted, dark: Wanted) -> Mapping[str, Prepare]:
+    """Return the operations of a ClusterActivation with one guest each."""
+
+    def several(vm: Wanted) -> Wanted:
+        return {"hosts": [vm["host"]], "include": [vm["vm_name"]]}
+
+    operations = _operations_on(_GUESTS, several(active), several(fresh), several(dark), drifted=active["vm_name"])
+    return {name: _with_all_guests(prepare) for name, prepare in operations.items()}
+
+
 def _vm_operations() -> Mapping[str, Prepare]:
-    return _of_vms(_ACTIVE, {"host": LICENSED, "vm_name": "fresh"}, {"host": SECOND, "vm_name": "dark"})
+    return _of_vms(*_ON_WINDOWS)
 
 
 def _vm_operations_on_local() -> Mapping[str, Prepare]:
-    fresh, dark = (
-        {"host": LICENSED_LOCAL, "vm_name": "fresh-on-local"},
-        {"host": SECOND_LOCAL, "vm_name": "dark-on-local"},
-    )
-    return _of_vms(_ACTIVE_ON_LOCAL, fresh, dark)
+    return _of_vms(*_ON_AZURE_LOCAL)
 
 
 def _of_vms(active: Wanted, fresh: Wanted, dark: Wanted) -> Mapping[str, Prepare]:
+    return _operations_on(_VM, active, fresh, dark, drifted=active["vm_name"])
+
+
+def _operations_on(
+    resource: Resource, active: Wanted, fresh: Wanted, dark: Wanted, drifted: str
+) -> Mapping[str, Prepare]:
     return {
-        "preview": _preview(_VM, active),
-        "refresh": _refresh(_VM, active),
-        "import": _import(_VM, active),
-        "create": _create(_VM, fresh),
-        "update": _update(_VM, active, {}, drifted=active["vm_name"]),
-        "create with `manageDataExchange`": _create(_VM, {**dark, "manage_data_exchange": True}),
-        "delete with `retain`": _delete(_VM, active, "retain"),
-        "delete with `uninstallKey`": _delete(_VM, active, "uninstallKey"),
-        "delete with `restoreKmsClientKey`": _delete(_VM, active, "restoreKmsClientKey"),
+        "preview": _preview(resource, active),
+        "refresh": _refresh(resource, active),
+        "import": _import(resource, active),
+        "create": _create(resource, fresh),
+        "update": _update(resource, active, {}, drifted=drifted),
+        "create with `manageDataExchange`": _create(resource, {**dark, "manage_data_exchange": True}),
+        "delete with `retain`": _delete(resource, active, "retain"),
+        "delete with `uninstallKey`": _delete(resource, active, "uninstallKey"),
+        "delete with `restoreKmsClientKey`": _delete(resource, active, "restoreKmsClientKey"),
     }
 
 
@@ -173,6 +221,8 @@ def _local_functions() -> Mapping[str, Prepare]:
         "`getHostVms`": _function("get_host_vms", host=LICENSED_LOCAL),
         "`getVmActivation` through the host": _function("get_vm_activation", **_ACTIVE_ON_LOCAL),
         "`getVmActivation` over the network": _function("get_vm_activation", **_ACTIVE_ON_LOCAL),
+        "`getClusterGuests` through the hosts": _guests(**_GUESTS_ON_AZURE_LOCAL),
+        "`getClusterGuests` over the network": _guests(**_GUESTS_ON_AZURE_LOCAL),
         "`getClusterNodes` with licenses": _cluster_nodes(LOCAL_CLUSTER, True),
         "`getClusterNodes` without licenses": _cluster_nodes(LOCAL_CLUSTER, False),
     }
@@ -238,6 +288,11 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     "ClusterLicense": _cluster_operations(_ON_CLUSTER),
     "ClusterLicense on Azure Local": _cluster_operations(_ON_LOCAL_CLUSTER),
     "ClusterLicense on Azure Local with JEA": _cluster_operations(_ON_LOCAL_CLUSTER),
+    "ClusterActivation through the hosts (PowerShell Direct)": _guests_of(*_ON_WINDOWS),
+    "ClusterActivation through the hosts with JEA": _guests_of(*_ON_WINDOWS),
+    "ClusterActivation over the network (`guest.transport: winrm`)": _guests_of(*_ON_WINDOWS),
+    "ClusterActivation on Azure Local through the hosts": _guests_of(*_ON_AZURE_LOCAL),
+    "ClusterActivation on Azure Local through the hosts with JEA": _guests_of(*_ON_AZURE_LOCAL),
     "VmActivation through the host (PowerShell Direct)": _vm_operations(),
     "VmActivation through the host with JEA": _vm_operations(),
     "VmActivation over the network (`guest.transport: winrm`)": _vm_operations(),
@@ -252,6 +307,8 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
         "`getHostVms`": _function("get_host_vms", host=LICENSED),
         "`getVmActivation` through the host": _function("get_vm_activation", **_ACTIVE),
         "`getVmActivation` over the network": _function("get_vm_activation", **_ACTIVE),
+        "`getClusterGuests` through the hosts": _guests(**_GUESTS_ON_WINDOWS),
+        "`getClusterGuests` over the network": _guests(**_GUESTS_ON_WINDOWS),
         "`getClusterNodes` with licenses": _cluster_nodes(CLUSTER, True),
         "`getClusterNodes` without licenses": _cluster_nodes(CLUSTER, False),
     },

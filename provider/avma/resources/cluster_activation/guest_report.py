@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avma import errors
+from avma import errors, topics
 from avma.properties import build
 from avma.resources.cluster_activation.activation_properties import (
     ActivationState,
@@ -84,7 +84,8 @@ def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation) 
         for group in _by_reason(in_state(survey, ActivationState.UNREACHABLE)):
             error = group[0].error
             if error is not None:
-                operation.warn(f"{names_of(group)}: {errors.sentences(error.answer)} {errors.sentences(error.remedy)}")
+                text = f"{names_of(group)}: {error.answer.removesuffix('.')}. {errors.sentences(error.remedy)}"
+                operation.warn(topics.explained(text, error.topic))
 
 
 def in_state(survey: Survey, state: ActivationState) -> list[FoundGuest]:

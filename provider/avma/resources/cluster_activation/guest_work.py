@@ -18,7 +18,7 @@ from avma.resources.cluster_activation.guest_survey import (
     read_guest,
 )
 from avma.resources.data_exchange import require_data_exchange, turn_on_data_exchange
-from avma.resources.guest_access import GuestState, connect, may_be_provisioning
+from avma.resources.guest_access import GuestState, connect, is_through_host, may_be_provisioning
 from avma.resources.guest_licensing import claim_guest, license_guest, wait_for_activating_host
 from avma.resources.host_state import HostState
 from avma.resources.machine_license import Attempt, restore, uninstall
@@ -89,7 +89,10 @@ def activate_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInput
         return may_be_provisioning(guest.vm)
 
     def work(guest: FoundGuest) -> None:
-        read_guest(guest, inputs, quiet, waits=must_wait(guest))
+        waits = must_wait(guest)
+        if inputs.manage_data_exchange and _reports_no_address(guest, quiet):
+            waits = _prepare(guest, hosts.of(guest), inputs, quiet) or waits
+        read_guest(guest, inputs, quiet, waits=waits)
         if guest.read is not None and guest.state is ActivationState.NOT_ACTIVATED:
             with leaving_alone(guest):
                 _activate(guest, guest.read, hosts.of(guest), inputs, quiet)
@@ -113,11 +116,23 @@ def _activate(
     guest.state, guest.reason = ActivationState.ACTIVATED, ""
 
 
-def _prepare(guest: FoundGuest, host: _Host, inputs: ClusterActivationInputs, operation: Operation) -> None:
-    """Turn on Data Exchange if it is off."""
+def _reports_no_address(guest: FoundGuest, operation: Operation) -> bool:
+    """Return True if only a report through Data Exchange can tell how to reach the guest, and there is none."""
+    over_network = not is_through_host(guest.guest, operation)
+    return over_network and guest.settings.address is None and not guest.facts.ip_addresses
+
+
+def _prepare(guest: FoundGuest, host: _Host, inputs: ClusterActivationInputs, operation: Operation) -> bool:
+    """Turn on Data Exchange, and return True if it was off.
+
+    Raises:
+        DataExchangeOff: it is off, and the provider may not turn it on.
+    """
     setting = host.exchange.get(guest.vm.id)
-    if setting is not None and not setting.enabled:
-        turn_on_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
+    if setting is None or setting.enabled:
+        return False
+    turn_on_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
+    return True
 
 
 def check_guests(
