@@ -1,4 +1,4 @@
-"""`HostLicense` and `VmActivation` as dynamic resources, for Python programs without a plugin.
+"""`HostLicense`, `VmActivation` and `ClusterActivation` as dynamic resources, for Python programs without a plugin.
 
 The pickled provider in the state contains only the name of a resource of the core. Connection settings come from the
 resource's arguments and from the environment variables `AVMA_*` of the engine's process. Each call becomes the same
@@ -73,6 +73,18 @@ class VmActivation(_Resource, module=PACKAGE, name="VmActivation"):
     activated_by_host: pulumi.Output[str | None]
     vm_id: pulumi.Output[str]
     vm_name: pulumi.Output[str]
+
+
+class ClusterActivation(_Resource, module=PACKAGE, name="ClusterActivation"):
+    """The activation of all guests of a cluster. Arguments and outputs are the plugin's, in snake case.
+
+    The objects in `guest_activations` have the names of the plugin, such as `vmName`.
+    """
+
+    activated: pulumi.Output[int]
+    guest_activations: pulumi.Output[list[dict[str, Any]]]
+    not_activated: pulumi.Output[int]
+    not_applicable: pulumi.Output[int]
 
 
 class _Provider(dynamic.ResourceProvider):
@@ -177,8 +189,10 @@ def _marked_value(prop: Property | None, value: Any) -> Any:
         return value
     if prop.record is not None and isinstance(value, Mapping):
         return _marked(prop.record, value)
+    if prop.collection is dict and prop.item.record is not None and isinstance(value, Mapping):
+        return {name: _marked_value(prop.item, each) for name, each in value.items()}
     # An object from another resource's outputs can contain a secret as well.
-    return pulumi.Output.secret(value) if prop.rule.secret or prop.record is not None else value
+    return pulumi.Output.secret(value) if prop.rule.secret or prop.holds_records else value
 
 
 def _attribute(resource: str, name: str) -> str:

@@ -31,6 +31,26 @@ web01 = VmActivation(
 pulumi.export("activatedByHost", web01.activated_by_host)
 """
 
+CLUSTER_PROGRAM = """
+import os
+
+import pulumi
+
+from pulumi_resource_avma.dynamic import ClusterActivation, HostLicense
+
+host = pulumi.Config().require("host")
+hv01 = HostLicense("hv01", host=host, product_key=pulumi.Config().require("productKey"))
+account = {"username": "Administrator", "password": os.environ["ACCOUNT_PASSWORD"]}
+guests = ClusterActivation(
+    "guests",
+    hosts=[hv01.host],
+    guest={"transport": "winrm", "https": False},
+    guests={"web01": {"port": 5985, **account}},
+)
+pulumi.export("activated", guests.activated)
+pulumi.export("first", guests.guest_activations.apply(lambda found: found[0]["vmName"]))
+"""
+
 
 class Program:
     """The program in its own folder. `replace` changes its text, `run` runs a command on its stack."""
@@ -118,6 +138,16 @@ def test_only_the_name_of_the_resource_is_pickled(program):
     for name, kind in (("hv01", "HostLicense"), ("web01", "VmActivation")):
         pickled = dill.loads(base64.b64decode(made[name]["inputs"]["__provider"]))  # noqa: S301 - made here
         assert vars(pickled) == {"resource": kind}
+
+
+def test_all_guests_of_a_host_are_activated(server, program):
+    program.file.write_text(CLUSTER_PROGRAM)
+    program.done("up")
+    assert server.machine("web01")["status"] == "Licensed"
+    made = resources(program)["guests"]["outputs"]
+    assert (made["activated"], made["guestActivations"][0]["vmName"]) == (1, "web01")
+    assert "ciphertext" in made["guests"]["web01"]["password"]
+    assert PASSWORD not in program.stack.stored()
 
 
 def test_drift_is_found_by_a_refresh_and_mended(server, program):

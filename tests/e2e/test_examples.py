@@ -21,6 +21,7 @@ GITOPS = EXAMPLES / "gitops"
 SHOWN = {
     "adopt": "5 unchanged",
     "cluster": "42 unchanged",
+    "fleet": "activated      4",
     "gitops": "test 3 = 3",
     "quickstart": "5 unchanged",
     "unattend": "<ProductKey>YDFWN-MJ9JR-3DYRK-FXXRW-78VHK</ProductKey>",

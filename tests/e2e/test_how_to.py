@@ -39,6 +39,7 @@ ACTIVATED = {**WEB, "license": {"key": "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK", "status"
 ESTATES: dict[str, dict[str, Any]] = {
     "first-host": {"hv01": {"vms": [WEB]}},
     "cluster": {"hv01": {"vms": [WEB]}},
+    "whole-cluster": {"hv01": {"vms": [WEB]}},
     "adopt": {"hv01": {"vms": [ACTIVATED], **LICENSED}},
     "no-network": {"hv01": {"vms": [UNREACHABLE], **LICENSED}},
     "azure-local": {"node01": {"vms": [WEB]}},
