@@ -125,7 +125,13 @@ def shown(state: State) -> dict[str, Any]:
 
 def _outputs(stored: Stored) -> dict[str, Any]:
     """Return the outputs to compare."""
-    return {name: value for name, value in MessageToDict(stored.outputs).items() if name != "activatedByHost"}
+    outputs = {name: value for name, value in MessageToDict(stored.outputs).items() if name != "activatedByHost"}
+    if "guestActivations" in outputs:
+        outputs["guestActivations"] = [
+            {name: value for name, value in guest.items() if name not in ("activatedByHost", "host", "managed")}
+            for guest in outputs["guestActivations"]
+        ]
+    return outputs
 
 
 def findings(story: Story) -> Iterator[Finding]:

@@ -179,6 +179,8 @@ def _machines_of(declared: Declared) -> list[str]:
     inputs = declared.inputs
     if declared.type == "ClusterLicense":
         return list(inputs.get("nodes") or estates.NODES[inputs["cluster"]])
+    if declared.type == "ClusterActivation":
+        return list(inputs["include"])
     return [inputs["vmName"] if declared.type == "VmActivation" else inputs["host"]]
 
 

@@ -175,6 +175,33 @@ def _of_guests(name: str) -> Iterator[Scenario]:
     yield Scenario(f"{name}: getVmActivation", estate, call, plain, plain, reads_only=True)
 
 
+def _all_guests() -> Iterator[Scenario]:
+    """Yield the operations on two guests of one host. If one cannot be read, it is an error, so the next `up` helps."""
+    estate, selected = "guests", ["web01", "app01"]
+
+    def program(hosts: list[str], **more: Any) -> Program:
+        inputs = {"hosts": hosts, "include": selected, "unreachableGuests": "fail", "stoppedGuests": "fail", **more}
+        return {"all": Declared("ClusterActivation", inputs)}
+
+    plain, removing = program(["hv03"]), program(["hv03"], onDelete="uninstallKey")
+    drift = _unlicensed("web01")
+    direct, network = Transport.POWERSHELL_DIRECT, Transport.WINRM
+    name = f"ClusterActivation ({direct.value})"
+    create = Scenario(f"{name}: create", estate, _up(plain), plain, transport=direct)
+    delete = Scenario(f"{name}: delete, uninstallKey", estate, _up({}), {}, removing, transport=direct)
+    yield Scenario(f"{name}: preview of a creation", estate, _preview(plain), plain, transport=direct)
+    yield create
+    yield Scenario(
+        f"{name}: refresh", estate, _refresh, plain, plain, transport=direct, reads_only=True, finds_drift=True
+    )
+    repair = _up(plain, refresh=True)
+    yield Scenario(f"{name}: update", estate, repair, plain, plain, drift, transport=direct, finds_drift=True)
+    yield delete
+    name = f"ClusterActivation ({network.value})"
+    yield replace(create, name=f"{name}: create", transport=network)
+    yield replace(delete, name=f"{name}: delete, uninstallKey", transport=network)
+
+
 def _clusters() -> Iterator[Scenario]:
     name, estate = "ClusterLicense", "cluster"
     plain = {"cl01": _cluster()}
@@ -244,6 +271,7 @@ SCENARIOS = (
     *_hosts(),
     *_guests(Transport.POWERSHELL_DIRECT),
     *_guests(Transport.WINRM),
+    *_all_guests(),
     *_clusters(),
     *_azure_local(),
     *_lists(),

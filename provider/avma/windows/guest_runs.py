@@ -199,12 +199,13 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
 
     def _gather_group(self, leader: GuestRequest) -> None:
         """Wait for the requests of the group, as long as its next member does not take too long."""
-        coming, since = self._coming(), time.monotonic()
-        while coming and time.monotonic() - since < _BETWEEN_TWO:
+        deadline = leader.context.deadline
+        coming, since = self._coming(), deadline.elapsed()
+        while coming and deadline.elapsed() - since < _BETWEEN_TWO:
             leader.context.wait(_STEP)
             now = self._coming()
             if now != coming:
-                coming, since = now, time.monotonic()
+                coming, since = now, deadline.elapsed()
 
     def _gather(self, leader: GuestRequest) -> None:
         """Wait for the other threads that ask the host now: their next question may be one to a guest.

@@ -163,7 +163,7 @@ class ClusterActivationResource(Resource):
         """
         survey = find_guests(inputs, _guests_in(stored), operation)
         read_guests(survey.guests, inputs, operation)
-        guest_report.tell(survey, inputs, operation)
+        guest_report.tell(survey, inputs, operation, of_all=True)
         return guest_report.outputs_of(survey, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
@@ -176,6 +176,7 @@ class ClusterActivationResource(Resource):
         survey = find_guests(inputs, own, operation)
         ids = {guest.get("vm_id") for guest in own}
         survey = replace(survey, guests=[guest for guest in survey.guests if guest.vm.id in ids])
+        guest_report.tell_gone(own, survey, operation)
         undo_guests(survey.guests, inputs.on_delete, operation)
         failure = guest_report.undo_failure(survey, inputs, _place(inputs), operation)
         if failure is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma import errors, topics
-from avma.properties import build
+from avma.properties import Values, build
 from avma.resources.cluster_activation.activation_properties import (
     ActivationState,
     ClusterActivationInputs,
@@ -71,21 +71,32 @@ def _lost(known: Mapping[str, object], reason: str) -> GuestActivation:
     return build(GuestActivation, {**known, "state": ActivationState.UNREACHABLE, "reason": reason})
 
 
-def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation) -> None:
-    """Warn about hosts and guests that could not be read, if the user wants that."""
+def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation, *, of_all: bool = False) -> None:
+    """Warn about hosts and guests that could not be read, if the user wants that.
+
+    With `of_all`, also warn about those that the user wants to be errors: nothing else tells about them.
+    """
+    warned = (UnreadGuests.WARN, UnreadGuests.FAIL) if of_all else (UnreadGuests.WARN,)
     for node in survey.failed_hosts:
         if node.error is not None:
             operation.warn_of(node.name, node.error, "Its guests are unknown.")
-    if inputs.stopped_guests is UnreadGuests.WARN:
-        stopped = in_state(survey, ActivationState.STOPPED)
-        if stopped:
-            operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}")
-    if inputs.unreachable_guests is UnreadGuests.WARN:
-        for group in _by_reason(in_state(survey, ActivationState.UNREACHABLE)):
-            error = group[0].error
-            if error is not None:
-                text = f"{names_of(group)}: {error.answer.removesuffix('.')}. {errors.sentences(error.remedy)}"
-                operation.warn(topics.explained(text, error.topic))
+    stopped = in_state(survey, ActivationState.STOPPED) if inputs.stopped_guests in warned else []
+    if stopped:
+        operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}")
+    unread = in_state(survey, ActivationState.UNREACHABLE) if inputs.unreachable_guests in warned else []
+    for each in _failures_of(unread):
+        error = each.errors[0]
+        text = f"{each.names}: {error.answer.removesuffix('.')}. {errors.sentences(error.remedy)}"
+        operation.warn(topics.explained(text, error.topic))
+
+
+def tell_gone(own: Iterable[Values], survey: Survey, operation: Operation) -> None:
+    """Warn about stored guests that a deletion cannot undo, because no host lists their VMs."""
+    listed = {guest.vm.id for guest in survey.guests} | {each.known.get("vm_id") for each in survey.lost}
+    for guest in own:
+        if guest.get("vm_id") not in listed:
+            name = guest.get("vm_name")
+            operation.warn(f"{name}: the VM is no longer on its hosts, so the provider changed nothing")
 
 
 def in_state(survey: Survey, state: ActivationState) -> list[FoundGuest]:
