@@ -18,17 +18,21 @@ ADDRESSES = {
     "node01.example.com": address(13),
     "cl01.example.com": address(50),
 }
-SECRETS = {"productKey": HOST_KEY, "firstKey": HOST_KEY, "secondKey": SPARE_KEY, "guestPassword": PASSWORD}
+SECRETS = {"productKey": HOST_KEY, "firstKey": HOST_KEY, "secondKey": SPARE_KEY}
+SECRETS |= {"guestPassword": PASSWORD, "databasePassword": PASSWORD}
 LICENSED = {"license": {"key": HOST_KEY}}
 EXPECTED: dict[str, dict[str, Any]] = {
     "HostLicense/a-key-from-the-configuration": {"activatesGuests": True},
     "HostLicense/an-existing-license": {"licenseChannel": "VOLUME_MAK"},
     "HostLicense/azure-local-with-a-subscription": {"subscriptionStatus": "Active"},
+    "ClusterActivation/a-whole-cluster": {"activated": 1},
+    "ClusterActivation/settings-for-single-guests": {"notActivated": 0},
     "ClusterLicense/one-key-for-all-nodes": {"licensedNodes": 2},
     "ClusterLicense/a-key-for-each-node": {"licensedNodes": 2},
     "VmActivation/a-vm-on-its-host": {"activatedByHost": "HV01"},
     "VmActivation/a-vm-that-moves-in-a-cluster": {},
     "getAvmaKey/a-key-for-an-answer-file": {"productKey": published(KeyKind.AVMA, "2022", "Standard")},
+    "getClusterGuests/the-guests-of-a-cluster": {"activated": 0, "notActivated": 1},
     "getClusterNodes/the-state-of-a-node": {"firstNode": "hv01", "state": "Up"},
     "getCompatibility/check-a-guest-upgrade": {"activates": False},
     "getHostLicense/the-license-of-a-host": {"edition": "Datacenter", "osVersion": "2025"},

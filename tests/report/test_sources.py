@@ -51,6 +51,16 @@ def test_an_export_gives_settings_hosts_and_clusters(shared: EstateServer) -> No
     assert hosts(document)["lone.example.com"]["address"] == LONE
 
 
+def test_an_export_of_whole_clusters_and_hosts(shared: EstateServer) -> None:
+    text = export(
+        resource("avma:index:ClusterActivation", "all", cluster=CLUSTER),
+        resource("avma:index:ClusterActivation", "more", hosts=[LONE]),
+    )
+    document = reported("-", text=text, code=3)
+    assert list(hosts(document)) == ["n1", "n2", "n3", LONE]
+    assert not [host for host in document["hosts"] if "recordedSince" in host]
+
+
 def test_an_export_of_nodes_and_vms_alone(shared: EstateServer) -> None:
     text = export(
         resource("avma:index:ClusterLicense", "cl", nodes=[N3]),

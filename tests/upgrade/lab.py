@@ -54,9 +54,10 @@ def resources(on_delete: str = "retain") -> dict[str, Any]:
         "node": {"nodes": [NODE], "productKey": "${hostKey}"},
         "web01": {"host": "${hv01.host}", "vmName": "web01", "guest": {"transport": "winrm"}, "onDelete": on_delete},
         "app01": {"host": "${hv01.host}", "vmName": "app01"},
+        "guests": {"hosts": ["${hv01.host}"], "guests": {"web01": {"transport": "winrm"}}},
     }
     types = dict.fromkeys(properties, "VmActivation") | {"hv01": "HostLicense", "az01": "HostLicense"}
-    types["node"] = "ClusterLicense"
+    types |= {"node": "ClusterLicense", "guests": "ClusterActivation"}
     return {name: {"type": f"avma:{types[name]}", "properties": each} for name, each in properties.items()}
 
 
@@ -68,6 +69,7 @@ def variables() -> dict[str, Any]:
         "getHostLicense": {"host": HOST},
         "getHostVms": {"host": HOST},
         "getVmActivation": {"host": HOST, "vmName": "web01"},
+        "getClusterGuests": {"hosts": [HOST], "exclude": ["web*"]},
         "getClusterNodes": {"cluster": CLUSTER},
     }
     return {
@@ -77,7 +79,12 @@ def variables() -> dict[str, Any]:
 
 def imports() -> dict[str, Any]:
     """Return the file of `pulumi import` for one resource of each type."""
-    ids = {"HostLicense": HOST, "ClusterLicense": NODE, "VmActivation": f"{HOST}/app01"}
+    ids = {
+        "HostLicense": HOST,
+        "ClusterLicense": NODE,
+        "VmActivation": f"{HOST}/app01",
+        "ClusterActivation": f"{HOST},",
+    }
     return {"resources": [{"type": f"avma:index:{kind}", "name": kind, "id": id} for kind, id in ids.items()]}
 
 

@@ -20,6 +20,7 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """The key in objects that are not plain values: secrets, assets, references."""
 _PROVIDER = "pulumi:providers:avma"
 _HOST, _CLUSTER, _VM = "avma:index:HostLicense", "avma:index:ClusterLicense", "avma:index:VmActivation"
+_GUESTS = "avma:index:ClusterActivation"
 
 
 def estate(export: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,10 +49,12 @@ def _inputs(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clusters(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for resource in _of(resources, _CLUSTER):
-        inputs = _inputs(resource)
-        if isinstance(inputs.get("cluster"), str):
-            yield _entry("cluster", inputs["cluster"], inputs, resource)
+    """Yield every cluster named by a resource. Those with a license resource come last."""
+    for kind in (_GUESTS, _CLUSTER):
+        for resource in _of(resources, kind):
+            inputs = _inputs(resource)
+            if isinstance(inputs.get("cluster"), str):
+                yield _entry("cluster", inputs["cluster"], inputs, resource if kind == _CLUSTER else {})
 
 
 def _hosts(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -60,7 +63,7 @@ def _hosts(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         inputs = _inputs(resource)
         if isinstance(inputs.get("host"), str):
             yield _entry("host", inputs["host"], inputs, resource)
-    for kind, name in ((_CLUSTER, "nodes"), (_VM, "hosts"), (_VM, "host")):
+    for kind, name in ((_CLUSTER, "nodes"), (_GUESTS, "hosts"), (_VM, "hosts"), (_VM, "host")):
         for resource in _of(resources, kind):
             inputs = _inputs(resource)
             names = inputs.get(name, [])
