@@ -163,10 +163,7 @@ _ON_AZURE_LOCAL = (
 _READS_ON_AZURE_LOCAL = (
     "The operations with an administrator read the license of the machine with the cmdlets of ServerAVMAManager."
 )
-_WITH_CLUSTER = (
-    "With `cluster` instead of `hosts`, it\nalso needs Enable Account and Remote Enable on `root\\mscluster`, and read "
-    "access to the cluster."
-)
+_WITH_CLUSTER = "With `cluster` instead of `hosts`, it\nalso needs the rights of `getClusterNodes` without licenses."
 _WITH_JEA = "Write the files with `avma jea --azure-local`."
 
 TABLES = (
@@ -229,24 +226,14 @@ TABLES = (
         _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,)),
         f"The account needs the rights on each host. {_WITH_CLUSTER}",
     ),
-    Table(
-        "ClusterActivation through the hosts with JEA",
-        _vm_rows((*_VMS, Right.JEA), (Right.GUEST,)),
-        "Register the session configuration on each host.",
-    ),
-    Table(
-        "ClusterActivation over the network (`guest.transport: winrm`)",
-        _vm_rows(_VMS, _GUEST_OVER_NETWORK),
-    ),
+    Table("ClusterActivation through the hosts with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
+    Table("ClusterActivation over the network (`guest.transport: winrm`)", _vm_rows(_VMS, _GUEST_OVER_NETWORK)),
     Table(
         "ClusterActivation on Azure Local through the hosts",
         _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,), _ADMINISTRATOR),
         _READS_ON_AZURE_LOCAL,
     ),
-    Table(
-        "ClusterActivation on Azure Local through the hosts with JEA",
-        _vm_rows((*_VMS, Right.JEA), (Right.GUEST,)),
-    ),
+    Table("ClusterActivation on Azure Local through the hosts with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
     Table("VmActivation through the host (PowerShell Direct)", _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,))),
     Table("VmActivation through the host with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
     Table("VmActivation over the network (`guest.transport: winrm`)", _vm_rows(_VMS, _GUEST_OVER_NETWORK)),
@@ -255,10 +242,7 @@ TABLES = (
         _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,), _ADMINISTRATOR),
         _READS_ON_AZURE_LOCAL,
     ),
-    Table(
-        "VmActivation on Azure Local through the host with JEA",
-        _vm_rows((*_VMS, Right.JEA), (Right.GUEST,)),
-    ),
+    Table("VmActivation on Azure Local through the host with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
     Table(
         "VmActivation on Azure Local over the network",
         _vm_rows(_VMS, _GUEST_OVER_NETWORK, _ADMINISTRATOR),

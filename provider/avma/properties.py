@@ -277,21 +277,6 @@ def dump(instance: Any) -> dict[str, Any]:
     return {name: _plain(value) for name, value in pairs if value is not None}
 
 
-def settled(record: type, values: Values) -> dict[str, Any]:
-    """Return values without those that change by themselves (`volatile`), also inside of lists of records."""
-    declared = by_name(record)
-    return {
-        name: _settled_items(declared[name], value) if name in declared else value
-        for name, value in values.items()
-        if name not in declared or not declared[name].rule.volatile
-    }
-
-
-def _settled_items(prop: Property, value: Any) -> Any:
-    record = prop.item.record if prop.collection is list else None
-    return [settled(record, each) for each in value] if record is not None and isinstance(value, list) else value
-
-
 def known(values: Any) -> bool:
     """Return True if a tree of values contains no unknown value."""
     if isinstance(values, (str, int, float)) or values is None:
@@ -383,16 +368,11 @@ def _unquoted(value: Any) -> str:
     return ". Write it without quotes" if quoted else ""
 
 
+_KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+
+
 def _kind(value: Any) -> str:
-    names = {
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), "something else")
+    return _KINDS.get(type(value), "something else")
 
 
 def _shown(value: Any) -> str:
@@ -402,11 +382,9 @@ def _shown(value: Any) -> str:
 def _convert(prop: Property, value: Any) -> Any:
     if prop.record is not None:
         return build(prop.record, value)
-    if prop.collection is list:
-        return [_convert(prop.item, each) for each in value]
     if prop.collection is dict:
         return {name: _convert(prop.item, each) for name, each in value.items()}
-    return prop.type(value)
+    return [_convert(prop.item, each) for each in value] if prop.collection is list else prop.type(value)
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from avma.properties import Property, by_name
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 
 if TYPE_CHECKING:
@@ -60,6 +61,21 @@ def of_refresh(before: Values, after: Values, ignored: Sequence[str] = ()) -> pb
         detailedDiff={path: pb.PropertyDiff(kind=_KINDS[kind, False]) for path, kind in found.items()},
         hasDetailedDiff=True,
     )
+
+
+def settled(record: type, values: Values) -> dict[str, Any]:
+    """Return values without those that change by themselves (`volatile`), also inside of lists of records."""
+    declared = by_name(record)
+    return {
+        name: _settled_items(declared[name], value) if name in declared else value
+        for name, value in values.items()
+        if name not in declared or not declared[name].rule.volatile
+    }
+
+
+def _settled_items(prop: Property, value: Any) -> Any:
+    record = prop.item.record if prop.collection is list else None
+    return [settled(record, each) for each in value] if record is not None and isinstance(value, list) else value
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:

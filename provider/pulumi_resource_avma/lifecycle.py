@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma import errors, topics
-from avma.properties import UNKNOWN, by_name, dump, settled
+from avma.properties import UNKNOWN, by_name, dump
 from avma.resources.resource import Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff, drift
 from pulumi_resource_avma.grpc_errors import (
@@ -109,8 +109,8 @@ class Lifecycle:
         stored, wanted = Stored(old.values, outputs.values), new.values
         refreshed = self._operations.run.refreshed.pop(request.urn, None)
         if refreshed is not None and (stored.inputs, _outputs_of(resource, stored)) == (wanted, refreshed.after):
-            record = resource.outputs
-            before, after = (external(settled(record, each), record) for each in (refreshed.before, refreshed.after))
+            record, states = resource.outputs, (refreshed.before, refreshed.after)
+            before, after = (external(diff.settled(record, each), record) for each in states)
             return diff.of_refresh(before, after, request.ignoreChanges)
         changes = resource.diff(stored, wanted)
         records = resource.inputs, resource.outputs

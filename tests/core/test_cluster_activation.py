@@ -10,7 +10,7 @@ import pytest
 
 from avma import errors
 from avma.configuration import Configuration, GuestDefaults
-from avma.properties import UNKNOWN, dump, settled
+from avma.properties import UNKNOWN, dump
 from avma.resources.claims import Claim, Claims
 from avma.resources.cluster_activation.activation_properties import ClusterActivationOutputs, GuestActivation
 from avma.resources.cluster_activation.activation_resource import ClusterActivationResource
@@ -19,6 +19,7 @@ from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD, Runner, methods, stored
 from loopback import address
+from pulumi_resource_avma.diff import settled
 
 GUEST_PASSWORD = "Battery-Staple-8"
 CLUSTER = address(100)

@@ -37,10 +37,6 @@ def _message(error: errors.AvmaError) -> str:
     return error.message
 
 
-def _show_nothing(text: str) -> None:
-    """Show nothing."""
-
-
 @dataclass(frozen=True)
 class Operation:
     """The tools of one call of a front end.
@@ -67,7 +63,7 @@ class Operation:
     resource: str = ""
     shown: Callable[[errors.AvmaError], str] = _message
     rendered: Callable[[str], str] = NEUTRAL.render
-    show_information: Callable[[str], None] = _show_nothing
+    show_information: Callable[[str], None] = lambda _: None
 
     def warn_of(self, name: str, error: errors.AvmaError, note: str = "") -> None:
         """Warn about an error of one machine that does not end the call. `note` is a sentence about its effect."""

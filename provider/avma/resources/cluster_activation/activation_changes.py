@@ -38,7 +38,7 @@ def changes(stored: Stored, wanted: Values) -> list[Change]:
 
 
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
-    """Yield the state of each guest that an update must activate, or that the user wants to be an error."""
+    """Yield the state of each guest to activate, and of each guest that the user wants to be an error."""
     wrong = {ActivationState.NOT_ACTIVATED.value}
     if wanted.get("unreachable_guests") == UnreadGuests.FAIL.value:
         wrong.add(ActivationState.UNREACHABLE.value)

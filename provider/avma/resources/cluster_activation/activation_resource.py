@@ -95,7 +95,7 @@ class ClusterActivationResource(Resource):
         return known({name: value for name, value in wanted.items() if name not in _ACCOUNTS})
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
-        """See `Resource.probe`. It shows which guests will be activated, and why the others will not."""
+        """See `Resource.probe`. It shows the guests to activate, and the reasons for the others."""
         return self._probe(wanted, None, operation)
 
     def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class ClusterActivationResource(Resource):
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.create`. A guest whose Windows setup may still be running is waited for."""
+        """See `Resource.create`. It waits for guests while Windows setup may still be running in them."""
         return self._activate(wanted, None, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -167,7 +167,7 @@ class ClusterActivationResource(Resource):
         return guest_report.outputs_of(survey, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
-        """See `Resource.delete`. Guests that are gone, or that this resource has not activated, stay unchanged."""
+        """See `Resource.delete`. Only guests of this resource change (`managed`)."""
         inputs = build(ClusterActivationInputs, stored.inputs)
         own = [guest for guest in _guests_in(stored) if guest.get("managed") and guest.get("partial_product_key")]
         if inputs.on_delete is GuestOnDelete.RETAIN or not own:

@@ -60,7 +60,7 @@ def _activation(guest: FoundGuest, operation: Operation) -> GuestActivation:
 
 
 def _license(guest: FoundGuest) -> dict[str, Any]:
-    """Return the license as read, or the stored one of a guest that was not read."""
+    """Return the license as read now, or else the stored one."""
     product = guest.product
     if guest.read is None:
         return {name: guest.known.get(name) for name in _LICENSE}
@@ -72,9 +72,9 @@ def _lost(known: Mapping[str, object], reason: str) -> GuestActivation:
 
 
 def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation, *, of_all: bool = False) -> None:
-    """Warn about hosts and guests that could not be read, if the user wants that.
+    """Warn about hosts and guests without an answer, if the user wants that.
 
-    With `of_all`, also warn about those that the user wants to be errors: nothing else tells about them.
+    With `of_all`, also warn if the user wants errors instead. A refresh has no other way to show them.
     """
     warned = (UnreadGuests.WARN, UnreadGuests.FAIL) if of_all else (UnreadGuests.WARN,)
     for node in survey.failed_hosts:
@@ -91,7 +91,7 @@ def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation, 
 
 
 def tell_gone(own: Iterable[Values], survey: Survey, operation: Operation) -> None:
-    """Warn about stored guests that a deletion cannot undo, because no host lists their VMs."""
+    """Warn about stored guests without a VM. A deletion cannot undo them."""
     listed = {guest.vm.id for guest in survey.guests} | {each.known.get("vm_id") for each in survey.lost}
     for guest in own:
         if guest.get("vm_id") not in listed:
@@ -156,7 +156,7 @@ def _hosts(survey: Survey) -> list[_Failure]:
 
 
 def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str) -> errors.AvmaError | None:
-    """Return the error for all guests that failed. None if there is none."""
+    """Return the error for all guests that failed, None without one."""
     found = _failures_of(in_state(survey, ActivationState.NOT_ACTIVATED))
     if inputs.stopped_guests is UnreadGuests.FAIL:
         found += _stopped(in_state(survey, ActivationState.STOPPED))
@@ -168,7 +168,7 @@ def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str) -> e
 def undo_failure(
     survey: Survey, inputs: ClusterActivationInputs, where: str, operation: Operation
 ) -> errors.AvmaError | None:
-    """Return the error for all guests that keep their keys after a deletion. Warn about those that the user ignores."""
+    """Return the error for all guests with their keys after a deletion. Warn about those that the user ignores."""
     unread = _stopped(guest for guest in survey.guests if not guest.vm.running)
     away = [guest for guest in survey.guests if isinstance(guest.error, _AWAY) and not guest.error.in_doubt]
     hosts = _hosts(survey)

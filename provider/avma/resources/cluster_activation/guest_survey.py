@@ -83,7 +83,7 @@ class FoundGuest:
 
 @dataclass(frozen=True)
 class LostGuest:
-    """A stored guest that no host lists, while some hosts could not be queried. It may be there."""
+    """A stored guest on none of the hosts with an answer. It may be on another one."""
 
     known: Values
     reason: str
@@ -91,7 +91,7 @@ class LostGuest:
 
 @dataclass(frozen=True)
 class Survey:
-    """The guests that a ClusterActivation declares, sorted by name, and the hosts that could not be queried."""
+    """The declared guests, sorted by name, and the hosts without an answer."""
 
     guests: Sequence[FoundGuest]
     lost: Sequence[LostGuest]
@@ -110,7 +110,7 @@ class _Listing:
 
 
 def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operation: Operation) -> Survey:
-    """Find the declared guests, and sort out those that need not be read. `known` contains the stored guests.
+    """Find the declared guests, and decide about those without a need to read them. `known` contains the stored guests.
 
     Raises:
         AvmaError: the cluster could not be queried, or none of the hosts.
@@ -189,7 +189,7 @@ def _may_be_on(failed: Sequence[NodeState]) -> str:
 
 
 def _sort_out(guest: FoundGuest) -> None:
-    """Decide about a guest that need not be read: it is stopped, or reports a system that AVMA does not cover."""
+    """Decide about a guest without reading it: a stopped one, or one with a system outside of AVMA."""
     vm, where = guest.vm, guest.placement.where
     if guest.error is not None:
         return
@@ -211,12 +211,12 @@ def _require_server(facts: GuestFacts, where: str) -> None:
 
 
 def is_to_be_read(guest: FoundGuest) -> bool:
-    """Return True if only the guest itself can tell its license."""
+    """Return True if the provider must ask the guest itself."""
     return guest.state is ActivationState.UNREACHABLE and guest.error is None
 
 
 def read_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation) -> None:
-    """Read the licenses of the guests that need it, without waiting for guests that are not ready."""
+    """Read the licenses of the guests. Do not wait for guests that are not ready."""
     quiet = quietly(operation)
     in_parallel(
         [guest for guest in guests if is_to_be_read(guest)],
@@ -244,7 +244,7 @@ def read_guest(guest: FoundGuest, inputs: ClusterActivationInputs, operation: Op
 
 @contextmanager
 def leaving_alone(guest: FoundGuest) -> Iterator[None]:
-    """Run the body. If it finds out that the guest cannot be activated, the resource leaves the guest alone."""
+    """Run the body. If no host can activate the guest, the resource leaves the guest alone."""
     try:
         yield
     except (errors.NotEligible, errors.Evaluation) as answer:

@@ -37,7 +37,7 @@ class _Host:
 
 
 class _Hosts:
-    """The hosts of guests that are to be activated. Each is read when its first such guest needs it, once."""
+    """The hosts of guests to activate. Each is read once, for its first such guest."""
 
     def __init__(self, operation: Operation, *, preview: bool = False) -> None:
         self._operation = operation
@@ -78,7 +78,7 @@ class _Hosts:
 def activate_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation) -> None:
     """Read the guests, and activate those that are not activated. An error stays with its guest.
 
-    A guest in which Windows setup may still be running is waited for. The others do not wait for it.
+    It waits for guests while Windows setup may still be running in them. The others do not wait.
 
     Raises:
         Cancelled: the user stopped the run before a guest was changed.
@@ -117,7 +117,7 @@ def _activate(
 
 
 def _reports_no_address(guest: FoundGuest, operation: Operation) -> bool:
-    """Return True if only a report through Data Exchange can tell how to reach the guest, and there is none."""
+    """Return True if the address of the guest must come from its Data Exchange report, and there is no report."""
     over_network = not is_through_host(guest.guest, operation)
     return over_network and guest.settings.address is None and not guest.facts.ip_addresses
 
@@ -138,7 +138,7 @@ def _prepare(guest: FoundGuest, host: _Host, inputs: ClusterActivationInputs, op
 def check_guests(
     guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation
 ) -> list[FoundGuest]:
-    """Return the guests that an update is going to activate. The others get the error that it would raise.
+    """Return the guests to activate in an update. The others get the errors of the update.
 
     Changes nothing. It claims the guests, so a conflict shows in the preview.
     """
