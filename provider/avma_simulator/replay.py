@@ -37,9 +37,9 @@ class ReplayService(Service):
             request = soap.parse(message)
             answer = self._recording.answer(self._address, request)
         except wsman_faults.Fault as fault:
-            return self._fault(fault, "")
+            return self._fault(fault, message)
         if answer is None:
-            return self._fault(not_recorded(request), request.message_id)
+            return self._fault(not_recorded(request), message)
         return Reply(500 if answer.is_fault else 200, answer.to(request.message_id))
 
 

@@ -31,7 +31,7 @@ _FORMS = (
         rf"{shapes.SCHEMA_URI}|{shapes.NUMBER}",
         "xmlns Address Action ResourceURI FaultDetail State Code Dialect ProtocolVersion",
     ),
-    (r"\w+:\w+", "Value type"),
+    (r"\w+:\w+", "Value type qname"),
     (r"[\w-]{2,35}", "lang"),
     (r"\s*", "Command"),
     (r"root/\w+(?:/\w+)?", "__cimnamespace"),
