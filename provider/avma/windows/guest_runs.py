@@ -215,12 +215,12 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         if self._group:
             self._gather_group(leader)
             return
-        now = time.monotonic()
-        least = now + (_AFTER_SHARED if now < self._shared_until else 0.0)
-        most = now + GATHERING
-        while now < most and (now < least or self._has_others_on_their_way()):
+        least = _AFTER_SHARED if time.monotonic() < self._shared_until else 0.0
+        deadline = leader.context.deadline
+        began, waited = deadline.elapsed(), 0.0
+        while waited < GATHERING and (waited < least or self._has_others_on_their_way()):
             leader.context.wait(_STEP)
-            now = time.monotonic()
+            waited = deadline.elapsed() - began
 
     def _has_others_on_their_way(self) -> bool:
         """Return True if a thread asks the host something else."""
