@@ -21,13 +21,14 @@ from avma.resources.cluster_activation.activation_properties import (
     imported_inputs,
     wanted_key,
 )
+from avma.resources.cluster_activation.guest_listing import Survey, find_guests
+from avma.resources.cluster_activation.guest_reading import is_to_be_read, read_guests
 from avma.resources.cluster_activation.guest_selection import (
     declared_key,
     require_clear,
     require_ids,
     warn_of_strangers,
 )
-from avma.resources.cluster_activation.guest_survey import Survey, find_guests, is_to_be_read, read_guests
 from avma.resources.cluster_activation.guest_work import activate_guests, check_guests, undo_guests
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_properties import GuestOnDelete

@@ -15,7 +15,7 @@ from avma.resources.cluster_activation.activation_properties import (
     GuestActivation,
     UnreadGuests,
 )
-from avma.resources.cluster_activation.guest_survey import FoundGuest, Survey
+from avma.resources.cluster_activation.guest_listing import FoundGuest, Survey
 from avma.resources.machine_license import license_outputs
 from avma.resources.resource import Operation
 from avma.windows.hyperv import to_running

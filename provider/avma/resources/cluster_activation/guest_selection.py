@@ -30,15 +30,10 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
-def selected(inputs: ClusterActivationInputs, vms: Iterable[VirtualMachine]) -> list[VirtualMachine]:
-    """Return the VMs that are included and not excluded."""
-    return [
-        vm for vm in vms if _is_included(inputs, vm) and not any(matches(each, vm) for each in inputs.exclude or [])
-    ]
-
-
-def _is_included(inputs: ClusterActivationInputs, vm: VirtualMachine) -> bool:
-    return inputs.include is None or any(matches(each, vm) for each in inputs.include)
+def is_selected(inputs: ClusterActivationInputs, vm: VirtualMachine) -> bool:
+    """Return True for a VM that is included and not excluded."""
+    included = inputs.include is None or any(matches(each, vm) for each in inputs.include)
+    return included and not any(matches(each, vm) for each in inputs.exclude or [])
 
 
 def settings_of(inputs: ClusterActivationInputs, vm: VirtualMachine) -> GuestSettings:

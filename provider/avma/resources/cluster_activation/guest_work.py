@@ -9,14 +9,9 @@ from dataclasses import dataclass
 from avma import errors
 from avma.resources import preconditions
 from avma.resources.cluster_activation.activation_properties import ActivationState, ClusterActivationInputs
-from avma.resources.cluster_activation.guest_survey import (
-    FoundGuest,
-    in_parallel,
-    is_to_be_read,
-    leaving_alone,
-    quietly,
-    read_guest,
-)
+from avma.resources.cluster_activation.guest_listing import FoundGuest, leaving_alone
+from avma.resources.cluster_activation.guest_reading import is_to_be_read, read_guest
+from avma.resources.cluster_activation.guest_threads import in_parallel, quietly
 from avma.resources.data_exchange import require_data_exchange, turn_on_data_exchange
 from avma.resources.guest_access import GuestState, connect, is_through_host, may_be_provisioning
 from avma.resources.guest_licensing import claim_guest, license_guest, wait_for_activating_host

@@ -1,0 +1,215 @@
+"""Find the guests of a ClusterActivation on their hosts, and decide about those that need no reading.
+
+An error of one host affects only its guests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from avma import errors
+from avma.configuration import Guest
+from avma.properties import Values
+from avma.resources import preconditions
+from avma.resources.cluster_activation.activation_properties import (
+    ActivationState,
+    ClusterActivationInputs,
+    GuestSettings,
+)
+from avma.resources.cluster_activation.guest_selection import guest_of, is_selected, settings_of
+from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_nodes
+from avma.resources.guest_access import GuestState, require_windows
+from avma.resources.placement import Placement
+from avma.resources.resource import Operation
+from avma.windows import hyperv
+from avma.windows.computer import System
+from avma.windows.hyperv import GuestFacts, VirtualMachine
+from avma.windows.licensing import Product
+from avma.windows.machine import Server
+
+_TRIED = "find the guests"
+
+
+@dataclass
+class FoundGuest:
+    """A VM during an operation: its settings, the data of its host about it, and the result of reading its guest."""
+
+    placement: Placement
+    hosts: Sequence[Server]
+    """All hosts with an answer. The VM can move between them during the operation."""
+    host_name: str
+    settings: GuestSettings
+    facts: GuestFacts
+    known: Values = field(default_factory=dict)
+    """Its stored values: those of a `GuestActivation`, empty for a new guest."""
+    state: ActivationState = ActivationState.UNREACHABLE
+    reason: str = ""
+    error: errors.AvmaError | None = None
+    """Why it could not be read or activated."""
+    read: GuestState | None = None
+    product: Product | None = None
+    changed: bool = False
+    """Whether this operation has changed it."""
+
+    @property
+    def vm(self) -> VirtualMachine:
+        """The VM."""
+        return self.placement.vm
+
+    @property
+    def guest(self) -> Guest:
+        """The connection settings for its Windows."""
+        return guest_of(self.settings)
+
+    @property
+    def system(self) -> System | None:
+        """Its Windows: as read, or else as it reports through Data Exchange."""
+        return self.read.licensing.system if self.read else self.facts.system
+
+
+@dataclass(frozen=True)
+class LostGuest:
+    """A stored guest on none of the hosts with an answer. It may be on another one."""
+
+    known: Values
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The declared guests, sorted by name, and the hosts without an answer."""
+
+    guests: Sequence[FoundGuest]
+    lost: Sequence[LostGuest]
+    failed_hosts: Sequence[NodeState]
+    vms: Sequence[VirtualMachine]
+    """All VMs of all hosts."""
+
+
+@dataclass
+class _Listing:
+    """One host, its VMs and their Data Exchange reports."""
+
+    node: NodeState
+    vms: Sequence[VirtualMachine] = ()
+    facts: Mapping[str, GuestFacts] = field(default_factory=dict)
+
+
+def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operation: Operation) -> Survey:
+    """Find the declared guests, and decide about those without a need to read them. `known` contains the stored guests.
+
+    Raises:
+        AvmaError: the cluster could not be queried, or none of the hosts.
+    """
+    operation.status("listing the virtual machines")
+    nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation)
+    listings = _list(nodes, operation)
+    failed = [node for node in nodes if node.error is not None]
+    if len(failed) == len(nodes) and failed[0].error is not None:
+        raise failed[0].error
+    places = [found for found in _by_vm(listings) if is_selected(inputs, found[0].vm)]
+    stored = {str(values.get("vm_id")): values for values in known}
+    guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings) for each_vm in places]
+    lost = _lost(guests, stored, listings, failed)
+    away = {values.known.get("vm_id") for values in lost}
+    present = sorted(
+        (guest for guest in guests if guest.vm.id not in away), key=lambda guest: (guest.vm.name.lower(), guest.vm.id)
+    )
+    for guest in present:
+        _sort_out(guest)
+    return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms])
+
+
+def _lost(
+    guests: Sequence[FoundGuest],
+    stored: Mapping[str, Values],
+    listings: Sequence[_Listing],
+    failed: Sequence[NodeState],
+) -> list[LostGuest]:
+    """Return the stored guests that may be on a host without an answer. A replica of such a guest does not count."""
+    if not failed:
+        return []
+    names = [node.name for node in failed]
+    listed = {vm.id for listing in listings for vm in listing.vms}
+    replicas = {guest.vm.id for guest in guests if not guest.vm.running and guest.known.get("host") in names}
+    reason = f"no host lists the VM, and the provider could not query {', '.join(names)}"
+    gone = (values for vm_id, values in stored.items() if vm_id not in listed or vm_id in replicas)
+    return [LostGuest(values, reason) for values in gone]
+
+
+def _list(nodes: Sequence[NodeState], operation: Operation) -> list[_Listing]:
+    listings = {node.name: _Listing(node) for node in nodes}
+
+    def list_host(node: NodeState) -> None:
+        listing, deadline = listings[node.name], operation.deadline
+        listing.vms = node.machine.virtual_machines(deadline)
+        listing.facts = node.machine.guest_facts(deadline)
+
+    each([node for node in nodes if node.error is None], list_host)
+    return [listing for listing in listings.values() if listing.node.error is None]
+
+
+def _by_vm(listings: Sequence[_Listing]) -> Iterator[list[Placement]]:
+    """Yield the places of each VM. A replica, or a VM during a migration, has several."""
+    places: dict[str, list[Placement]] = {}
+    for listing in listings:
+        for vm in listing.vms:
+            places.setdefault(vm.id, []).append(Placement(vm, listing.node.machine))
+    yield from places.values()
+
+
+def _found(
+    places: Sequence[Placement], inputs: ClusterActivationInputs, known: Values, listings: Sequence[_Listing]
+) -> FoundGuest:
+    """Return the guest of a VM. The running one counts, of several with the same id."""
+    running = [place for place in places if place.vm.running]
+    place = (running or places)[0]
+    listing = next(each for each in listings if each.node.machine is place.host)
+    guest = FoundGuest(
+        placement=place,
+        hosts=[each.node.machine for each in listings],
+        host_name=listing.node.name,
+        settings=settings_of(inputs, place.vm),
+        facts=hyperv.facts_of_vm(listing.facts, place.vm),
+        known=known,
+    )
+    if len(running) > 1:
+        names = " and ".join(each.node.name for each in listings if any(each.node.machine is p.host for p in running))
+        answer = f"{names} run a VM with this id ({place.vm.id}), so the provider does not know which one is meant"
+        remedy = "remove one of the two VMs; if both names mean the same machine, keep one of the names"
+        guest.error, guest.reason = errors.Refused(_TRIED, place.where, answer, remedy), answer
+        guest.state = ActivationState.NOT_ACTIVATED
+    return guest
+
+
+@contextmanager
+def leaving_alone(guest: FoundGuest) -> Iterator[None]:
+    """Run the body. If no host can activate the guest, the resource leaves the guest alone."""
+    try:
+        yield
+    except (errors.NotEligible, errors.Evaluation) as answer:
+        guest.state, guest.reason = ActivationState.NOT_APPLICABLE, answer.answer
+
+
+def _sort_out(guest: FoundGuest) -> None:
+    """Decide about a guest without reading it: a stopped one, or one with a system outside of AVMA."""
+    vm, where = guest.vm, guest.placement.where
+    if guest.error is not None:
+        return
+    if not vm.running:
+        guest.state, guest.reason = ActivationState.STOPPED, f"the VM is not running ({vm.state.value})"
+        return
+    with leaving_alone(guest):
+        require_windows(vm, guest.facts, where)
+        _require_server(guest.facts, where)
+        if guest.facts.system is not None:
+            preconditions.published_key(guest.facts.system, guest.settings.product_key, where)
+
+
+def _require_server(facts: GuestFacts, where: str) -> None:
+    """Raise NotEligible if a guest reports a Windows for clients."""
+    name = facts.values.get("OSName", "")
+    if name and "Server" not in name:
+        raise errors.NotEligible(_TRIED, where, f"it runs {name}, and AVMA activates only Windows Server", "")
