@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import pytest
 
 from avma import errors
-from avma.configuration import Configuration
+from avma.configuration import Configuration, GuestDefaults
 from avma.properties import dump
 from avma.resources.cluster_activation.activation_properties import ClusterActivationOutputs
 from avma.windows.licensing import LicenseStatus
@@ -245,3 +248,33 @@ class TestMissingAccount:
             "web02": "unreachable",
         }
         assert any("db01, mak01, web02: " in text and "guest.username" in text for text in run.told)
+
+
+class TestSetup:
+    @pytest.fixture
+    def configuration(self) -> Configuration:
+        guest = GuestDefaults(username=ADMINISTRATOR, password=GUEST_PASSWORD, ready_timeout="60s")
+        return Configuration(https=False, username=ADMINISTRATOR, password=PASSWORD, guest=guest)
+
+    def test_guests_in_setup_are_waited_for_and_the_others_are_not_held_up(
+        self, cluster: EstateServer, run: Runner
+    ) -> None:
+        cluster.setup("web01", 3)
+        seen: dict[str, str] = {}
+
+        def note(text: str) -> None:
+            if text.endswith("guests are done"):
+                seen[text] = cluster.machine("web01")["status"]
+
+        assert states(RESOURCE.create(WANTED, replace(run.operation(), show_status=note))) == ALL
+        assert seen["3 of 4 guests are done"] != "Licensed"
+        assert seen["4 of 4 guests are done"] == "Licensed"
+
+    def test_a_vm_may_move_while_it_is_waited_for(self, cluster: EstateServer, run: Runner) -> None:
+        cluster.setup("web01", 3)
+        moving = threading.Timer(1, cluster.move, ("web01", "n2"))
+        moving.start()
+        found = create(run)
+        moving.join()
+        assert states(found) == ALL
+        assert guest_in(found, "web01").activated_by_host == "N2"
