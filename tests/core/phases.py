@@ -10,6 +10,7 @@ from pathlib import Path
 from avma import errors
 from avma.configuration import Transport
 from avma.functions import FUNCTIONS
+from avma.resources.cluster_activation.activation_resource import ClusterActivationResource
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma_simulator import EstateServer, load_estate, running
 from core.azure_local.lab import ESTATE as AZURE_LOCAL
@@ -32,7 +33,7 @@ hosts:
 clusters:
   - {{name: cl01, nodes: [n1, n2], address: {CLUSTER}, http: {{port: 5985}}}}
 """
-CLUSTER_LICENSE = ClusterLicenseResource()
+CLUSTER_LICENSE, ALL_GUESTS = ClusterLicenseResource(), ClusterActivationResource()
 NODES = {"cluster": CLUSTER, "product_keys": {"n2": HOST_KEY}}
 WINRM = {"transport": Transport.WINRM, "https": False, "username": ADMINISTRATOR, "password": PASSWORD}
 
@@ -146,6 +147,25 @@ def refresh_cluster(run: Runner) -> Call:
     return lambda: CLUSTER_LICENSE.read(result.identifier, stored(result), run.operation())
 
 
+GUESTS = {"hosts": [HV01], "include": ["web01", "app0?"]}
+"""Eleven guests."""
+
+
+def activate_all_guests(run: Runner) -> Call:
+    return lambda: ALL_GUESTS.create(GUESTS, run.operation())
+
+
+def refresh_all_guests(run: Runner) -> Call:
+    result = ALL_GUESTS.create(GUESTS, run.operation())
+    return lambda: ALL_GUESTS.read(result.identifier, stored(result), run.operation())
+
+
+def uninstall_in_all_guests(run: Runner) -> Call:
+    result = ALL_GUESTS.create(GUESTS, run.operation())
+    before = stored(result, on_delete="uninstallKey")
+    return lambda: ALL_GUESTS.delete(result.identifier, before, run.operation())
+
+
 def function(name: str, **values: object) -> Callable[[Runner], Call]:
     (found,) = [each for each in FUNCTIONS if each.name == name]
     return lambda run: lambda: found.call(values, run.operation)
@@ -225,6 +245,12 @@ PHASES = {
         CLUSTERS, function("get_cluster_nodes", cluster=CLUSTER), "Enumerate MSCluster_Node", machine="n1"
     ),
     "function that reads nodes": Phase(CLUSTERS, function("get_cluster_nodes", cluster=CLUSTER), READING, machine="n2"),
+    "listing all guests": Phase(DIRECT, activate_all_guests, LISTING_VMS),
+    "reading all guests": Phase(DIRECT, activate_all_guests, "Pipeline/Receive"),
+    "reading the host of all guests": Phase(DIRECT, activate_all_guests, READING),
+    "changing all guests": Phase(DIRECT, activate_all_guests, "Pipeline/Command", most=11, partial=True, skip=1),
+    "refresh of all guests": Phase(DIRECT, refresh_all_guests, "Pipeline/Receive"),
+    "deleting in all guests": Phase(DIRECT, uninstall_in_all_guests, "Pipeline/Command", most=11, skip=1),
     "locking a machine": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", skip=1, machine="other"),
     "applying a key": Phase(
         AZURE_LOCAL, apply_key, "Pipeline/Command", partial=True, skip=3, machine="other", locked=True

@@ -118,7 +118,7 @@ class ClusterActivationResource(Resource):
         coming = check_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
         guest_report.foretell(survey, coming, operation)
-        failure = guest_report.failure_of(survey, inputs, _place(inputs))
+        failure = guest_report.failure_of(survey, inputs, _place(inputs), ended=operation.deadline.is_over)
         if failure is not None and not coming:
             raise failure
         if failure is not None:
@@ -140,7 +140,7 @@ class ClusterActivationResource(Resource):
         activate_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
         result = _result(inputs, wanted, survey, operation)
-        failure = guest_report.failure_of(survey, inputs, _place(inputs))
+        failure = guest_report.failure_of(survey, inputs, _place(inputs), ended=operation.deadline.is_over)
         if failure is None:
             return result
         outputs: ClusterActivationOutputs = result.outputs
@@ -160,10 +160,12 @@ class ClusterActivationResource(Resource):
         """Return the current state of the guests.
 
         Raises:
+            TimedOut: the operation ended before all guests were read.
             AvmaError: the cluster could not be queried, or none of the hosts.
         """
         survey = find_guests(inputs, _guests_in(stored), operation)
         read_guests(survey.guests, inputs, operation)
+        operation.deadline.check("read the guests", _place(inputs))
         guest_report.tell(survey, inputs, operation, of_all=True)
         return guest_report.outputs_of(survey, operation)
 

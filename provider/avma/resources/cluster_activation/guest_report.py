@@ -155,12 +155,15 @@ def _hosts(survey: Survey) -> list[_Failure]:
     return [_Failure(node.name, [node.error]) for node in survey.failed_hosts if node.error is not None]
 
 
-def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str) -> errors.AvmaError | None:
-    """Return the error for all guests that failed, None without one."""
+def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str, *, ended: bool) -> errors.AvmaError | None:
+    """Return the error for all guests that failed, None without one.
+
+    If the operation has `ended` before its guests were done, no unread guest is only a warning.
+    """
     found = _failures_of(in_state(survey, ActivationState.NOT_ACTIVATED))
     if inputs.stopped_guests is UnreadGuests.FAIL:
         found += _stopped(in_state(survey, ActivationState.STOPPED))
-    if inputs.unreachable_guests is UnreadGuests.FAIL:
+    if ended or inputs.unreachable_guests is UnreadGuests.FAIL:
         found += _failures_of(in_state(survey, ActivationState.UNREACHABLE)) + _hosts(survey)
     return _together(found, where)
 
