@@ -22,10 +22,12 @@ ACCOUNT = f"username: {ADMINISTRATOR}, password: {PASSWORD}"
 GUEST_ACCOUNT = f"network: false, username: {ADMINISTRATOR}, password: {GUEST_PASSWORD}"
 HOST = f'version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, http: {{port: 5985}}, {ACCOUNT}'
 MAK = "CDFGH-JKMPQ-RTVWX-Y2346-789NB"
+SPARE_MAK = "CDFGH-JKMPQ-RTVWX-Y2346-78N9B"
 ESTATE = f"""
 keys:
   - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter}}
   - {{key: {MAK}, channel: MAK, version: "2022", edition: Standard}}
+  - {{key: {SPARE_MAK}, channel: MAK, version: "2022", edition: Standard}}
 hosts:
   - {{name: n1, address: {N1}, aliases: [{N1_ALIAS}], {HOST}, vms: [
       {{name: web01, version: "2022", edition: Standard, {GUEST_ACCOUNT}}},

@@ -9,7 +9,9 @@ import pytest
 from avma import errors
 from avma.functions.get_cluster_guests import GetClusterGuests
 from avma.properties import UNKNOWN
+from avma.resources import guest_licensing
 from avma.resources.claims import Claim, Claims
+from avma.resources.cluster_activation import guest_work
 from avma_simulator import EstateServer
 from core.runner import Runner, methods, stored
 from core.whole_cluster.lab import (
@@ -21,6 +23,7 @@ from core.whole_cluster.lab import (
     NEW,
     NEW_ACCOUNT,
     RESOURCE,
+    SPARE_MAK,
     WANTED,
     changed,
     create,
@@ -125,6 +128,36 @@ class TestDeletion:
         RESOURCE.delete(result.identifier, ignoring, run.operation())
         assert "web01: keeps its key: the VM is not running (Off)" in run.told
 
+    def test_a_key_of_somebody_else_stays(self, cluster: EstateServer, run: Runner) -> None:
+        result = create(run, on_delete="uninstallKey")
+        cluster.install_key("web01", SPARE_MAK)
+        cluster.set_license("web01", "Licensed")
+        refreshed = read(run, result)
+        web01 = guest_in(refreshed, "web01")
+        assert (web01.state.value, web01.partial_product_key, web01.managed) == (
+            "notApplicable",
+            SPARE_MAK[-5:],
+            False,
+        )
+        cluster.reset_counts()
+        RESOURCE.delete(refreshed.identifier, stored(refreshed), run.operation())
+        assert changed(cluster) == {"web02", "db01"}
+
+    def test_a_node_that_is_down_is_no_obstacle_without_own_guests_on_it(
+        self, cluster: EstateServer, run: Runner
+    ) -> None:
+        result = create(run, include=["web01"], on_delete="uninstallKey")
+        cluster.power("n2", "off")
+        cluster.reset_counts()
+        RESOURCE.delete(result.identifier, stored(result), run.operation())
+        assert changed(cluster) == {"web01"}
+
+    def test_a_guest_on_a_node_that_is_down_is_an_error(self, cluster: EstateServer, run: Runner) -> None:
+        result = create(run, include=["db01"], on_delete="uninstallKey")
+        cluster.power("n2", "off")
+        with pytest.raises(errors.NotReady, match="n2"):
+            RESOURCE.delete(result.identifier, stored(result), run.operation())
+
     def test_a_vm_that_is_gone_is_no_error(self, cluster: EstateServer, run: Runner) -> None:
         result = create(run, on_delete="uninstallKey")
         cluster.delete("web01")
@@ -146,6 +179,41 @@ class TestOtherResources:
         partly = failed(lambda: RESOURCE.create(WANTED, run.operation("all")))
         assert isinstance(partly.cause, errors.KeyConflict)
         assert states(partly.state) == {**ALL, "web01": "notActivated"}
+
+    def test_a_guest_that_was_activated_before_is_claimed_too(self, cluster: EstateServer, run: Runner) -> None:
+        single = run.vm.create({"host": N1, "vm_name": "web01"}, run.operation("vm"))
+        run.claims = Claims()
+        assert states(RESOURCE.create(WANTED, run.operation("all"))) == ALL
+        cluster.reset_counts()
+        run.vm.delete(single.identifier, stored(single, on_delete="uninstallKey"), run.operation("vm"))
+        assert not changed(cluster)
+
+
+class TestMistakes:
+    """A mistake in the provider about one guest must not lose the others."""
+
+    def test_the_others_are_kept(self, cluster: EstateServer, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+        wrong = "WMBMW"
+
+        def license_guest(attempt: Any, key: str, *others: Any) -> None:
+            if key.endswith(wrong):
+                raise KeyError(wrong)
+            guest_licensing.license_guest(attempt, key, *others)
+
+        monkeypatch.setattr(guest_work, "license_guest", license_guest)
+        partly = failed(lambda: create(run))
+        assert states(partly.state) == {**ALL, "web02": "notActivated"}
+        assert "the provider itself failed (KeyError)" in str(partly)
+
+    def test_without_a_change_it_is_an_internal_error(
+        self, cluster: EstateServer, run: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def license_guest(*_: Any) -> None:
+            raise KeyError
+
+        monkeypatch.setattr(guest_work, "license_guest", license_guest)
+        with pytest.raises(KeyError):
+            create(run)
 
 
 class TestPreview:

@@ -32,6 +32,7 @@ from avma.resources.cluster_activation.guest_selection import (
 from avma.resources.cluster_activation.guest_work import activate_guests, check_guests, undo_guests
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_properties import GuestOnDelete
+from avma.windows.licensing import LicenseChannel
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _ACCOUNTS = ("guest", "guests")
@@ -114,7 +115,9 @@ class ClusterActivationResource(Resource):
                 f"{guest_report.names_of(unread)}"
             )
             return {}
-        read_guests(survey.guests, inputs, operation)
+        # A guest that hangs must leave time for the checks of the others.
+        half = replace(operation, deadline=operation.deadline.part(operation.deadline.remaining() / 2))
+        read_guests(survey.guests, inputs, half)
         coming = check_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
         guest_report.foretell(survey, coming, operation)
@@ -172,7 +175,7 @@ class ClusterActivationResource(Resource):
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. Only guests of this resource change (`managed`)."""
         inputs = build(ClusterActivationInputs, stored.inputs)
-        own = [guest for guest in _guests_in(stored) if guest.get("managed") and guest.get("partial_product_key")]
+        own = [guest for guest in _guests_in(stored) if _is_own(guest)]
         if inputs.on_delete is GuestOnDelete.RETAIN or not own:
             operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
             return
@@ -189,6 +192,14 @@ class ClusterActivationResource(Resource):
 def _place(inputs: ClusterActivationInputs) -> str:
     """Return the cluster as errors name it: its name, or its hosts."""
     return inputs.cluster or ", ".join(inputs.hosts or [])
+
+
+def _is_own(guest: Values) -> bool:
+    """Return True if a deletion may change a stored guest: this resource has activated it, and its key is still there.
+
+    Another key belongs to somebody else.
+    """
+    return bool(guest.get("managed")) and guest.get("license_channel") == LicenseChannel.AVMA.value
 
 
 def _guests_in(stored: Stored | None) -> list[Values]:

@@ -104,7 +104,7 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
         AvmaError: the cluster could not be queried, or none of the hosts.
     """
     operation.status("listing the virtual machines")
-    nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation)
+    nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation, listed="hosts")
     listings = _list(nodes, operation)
     failed = [node for node in nodes if node.error is not None]
     if len(failed) == len(nodes) and failed[0].error is not None:

@@ -16,12 +16,13 @@ from avma.resources.cluster_activation.activation_properties import (
     UnreadGuests,
 )
 from avma.resources.cluster_activation.guest_listing import FoundGuest, Survey
+from avma.resources.cluster_activation.guest_work import TRIED
 from avma.resources.machine_license import license_outputs
 from avma.resources.resource import Operation
 from avma.windows.hyperv import to_running
+from avma.windows.licensing import LicenseChannel
 from avma.wording import NEXT_RUN, RUN_AGAIN, capitalized
 
-TRIED = "activate the guests"
 _AWAY = (errors.Unreachable, errors.NotReady, errors.TimedOut)
 """The errors of a guest that cannot be asked now."""
 _LICENSE = ("license_status", "license_channel", "partial_product_key", "activated_by_host")
@@ -52,11 +53,17 @@ def _activation(guest: FoundGuest, operation: Operation) -> GuestActivation:
         "host": guest.host_name,
         "state": guest.state,
         "reason": operation.rendered(guest.reason) or None,
-        "managed": guest.changed or bool(known.get("managed")),
+        "managed": _is_managed(guest),
         "guest_version": system.version if system else known.get("guest_version"),
         "guest_edition": system.edition if system else known.get("guest_edition"),
     }
     return build(GuestActivation, {**_license(guest), **about_vm})
+
+
+def _is_managed(guest: FoundGuest) -> bool:
+    """Return True if this resource has activated the guest. Somebody may have replaced its key since."""
+    replaced = guest.read is not None and (guest.product is None or guest.product.channel is not LicenseChannel.AVMA)
+    return guest.changed or (bool(guest.known.get("managed")) and not replaced)
 
 
 def _license(guest: FoundGuest) -> dict[str, Any]:
@@ -174,7 +181,7 @@ def undo_failure(
     """Return the error for all guests with their keys after a deletion. Warn about those that the user ignores."""
     unread = _stopped(guest for guest in survey.guests if not guest.vm.running)
     away = [guest for guest in survey.guests if isinstance(guest.error, _AWAY) and not guest.error.in_doubt]
-    hosts = _hosts(survey)
+    hosts = _hosts(survey) if survey.lost else []
     ignored: list[_Failure] = []
     found = _failures_of(guest for guest in survey.guests if guest.error is not None and guest not in away)
     gone = _failures_of(away) + hosts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,11 +10,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from avma import errors
+from avma.resources.cluster_activation.activation_properties import ActivationState
 from avma.resources.cluster_activation.guest_listing import FoundGuest
 from avma.resources.guest_access import is_through_host
 from avma.resources.resource import Operation
 from avma.windows.machine import Server
 
+_log = logging.getLogger("avma.resources")
 _AT_ONCE = 512
 """Maximum of threads for one host. Through PowerShell Direct, one script run serves all of them."""
 _START = 10.0
@@ -44,6 +47,7 @@ def in_parallel(
     for guest in guests:
         by_host.setdefault(guest.placement.host, []).append(guest)
     progress = _Progress(len(guests), operation)
+    bugs: list[Exception] = []
 
     def guarded(guest: FoundGuest, begin: Callable[[], None]) -> None:
         with ExitStack() as stack:
@@ -54,15 +58,28 @@ def in_parallel(
                 work(guest)
             except errors.AvmaError as error:
                 guest.error, guest.reason = error, error.answer
+            except Exception as bug:
+                bugs.append(bug)
+                guest.error, guest.state = _of_bug(bug, guest), ActivationState.NOT_ACTIVATED
+                guest.reason = guest.error.answer
         progress.step()
 
     with ExitStack() as stack:
         futures = [future for group in by_host.values() for future in _submit(group, guarded, stack)]
     for future in futures:
         future.result()
+    if any(guest.changed for guest in guests):
+        return
     canceled = next((guest.error for guest in guests if isinstance(guest.error, errors.Cancelled)), None)
-    if canceled is not None and not any(guest.changed for guest in guests):
-        raise canceled
+    if canceled is not None or bugs:
+        raise canceled or bugs[0]
+
+
+def _of_bug(bug: Exception, guest: FoundGuest) -> errors.AvmaError:
+    """Return the error of a guest for a mistake in the provider. The other guests and their state must not be lost."""
+    _log.error("a mistake in the provider", exc_info=bug)
+    answer = f"the provider itself failed ({type(bug).__name__})"
+    return errors.UnexpectedAnswer("activate the guest", guest.placement.where, answer, "report this as a bug")
 
 
 def _submit(

@@ -22,6 +22,8 @@ from avma.resources.vm_activation.vm_properties import GuestOnDelete
 from avma.windows.hyperv import DataExchange
 from avma.windows.machine import Server
 
+TRIED = "activate the guests"
+
 
 @dataclass(frozen=True)
 class _Host:
@@ -91,6 +93,8 @@ def activate_guests(guests: Sequence[FoundGuest], inputs: ClusterActivationInput
         if guest.read is not None and guest.state is ActivationState.NOT_ACTIVATED:
             with leaving_alone(guest):
                 _activate(guest, guest.read, hosts.of(guest), inputs, quiet)
+        elif guest.state is ActivationState.ACTIVATED:
+            _keep(guest, quiet)
 
     waiting = [guest for guest in guests if is_to_be_read(guest)]
     in_parallel(waiting, work, operation, lambda guest: not must_wait(guest))
@@ -109,6 +113,20 @@ def _activate(
     finally:
         guest.product, guest.changed = attempt.product, attempt.changed
     guest.state, guest.reason = ActivationState.ACTIVATED, ""
+
+
+def _keep(guest: FoundGuest, operation: Operation) -> None:
+    """Claim a guest that is activated already, so that no deletion in this run undoes its activation.
+
+    Raises:
+        KeyConflict: another resource of the run wants another key there.
+    """
+    partial = guest.product.partial_product_key if guest.product else None
+    try:
+        operation.claim(guest.vm.id, partial, guest.placement.where, TRIED, installs=True, place=guest.vm.name)
+    except errors.AvmaError:
+        guest.state = ActivationState.NOT_ACTIVATED
+        raise
 
 
 def _reports_no_address(guest: FoundGuest, operation: Operation) -> bool:
@@ -174,5 +192,4 @@ def undo_guests(guests: Sequence[FoundGuest], on_delete: GuestOnDelete, operatio
         else:
             restore(machine, guest.vm.id, own, kms.key, quiet)
 
-    running = [guest for guest in guests if guest.vm.running]
-    in_parallel(running, undo, operation)
+    in_parallel([guest for guest in guests if guest.vm.running and guest.error is None], undo, operation)

@@ -52,9 +52,15 @@ class NodeState:
 
 
 def find_nodes(
-    cluster: str | None, names: Sequence[str], connection: AddressedSettings | None, operation: Operation
+    cluster: str | None,
+    names: Sequence[str],
+    connection: AddressedSettings | None,
+    operation: Operation,
+    listed: str = "nodes",
 ) -> list[NodeState]:
     """Return the named nodes, or the nodes that the cluster reports. A node that is down already has its error.
+
+    `listed` is the input with the names of nodes, for errors.
 
     If `cluster` is a name, the provider connects to the nodes by name, in the same domain. If it is an address, the
     provider uses their addresses.
@@ -73,7 +79,7 @@ def find_nodes(
     for found in asked.cluster(operation.deadline).nodes:
         # Never use the address of the cluster for a node: without its own address, use its name.
         address = (found.address if by_address else "") or f"{found.name}.{domain}".rstrip(".")
-        _require_usable(found.name, address, asked)
+        _require_usable(found.name, address, asked, listed)
         machine = operation.machine(found.name, AddressedSettings(address=address), *layers)
         node = NodeState(found.name, machine, cluster_state=found.state)
         if not found.reachable:
@@ -84,12 +90,12 @@ def find_nodes(
     return nodes
 
 
-def _require_usable(node: str, address: str, cluster: Server) -> None:
+def _require_usable(node: str, address: str, cluster: Server, listed: str) -> None:
     """Raise UnexpectedAnswer unless the reported name and address of a node are usable. Commands for users name it."""
     reason = host_name_error(address)
     if reason is not None:
         answer = f"the cluster reports the node {characters.shown(node)!r} at an unusable address: {reason}"
-        remedy = f"set {setting('nodes')} to the names or IP addresses of all nodes, instead of {setting('cluster')}"
+        remedy = f"set {setting(listed)} to the names or IP addresses of all nodes, instead of {setting('cluster')}"
         raise errors.UnexpectedAnswer(_TRIED_NODES, cluster.where, answer, remedy)
     if not _NODE.fullmatch(node):
         answer = f"the cluster reports the node {characters.shown(node)!r}, and no computer can have this name"
