@@ -11,6 +11,7 @@ import pytest
 
 from avma.configuration import Configuration, GuestDefaults
 from avma.resources.cluster_activation.activation_resource import ClusterActivationResource
+from avma.resources.resource import Result
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD, Runner, stored
 from loopback import address
@@ -94,6 +95,17 @@ def test_a_guest_that_hangs_does_not_hold_up_the_others(tmp_path: Path, run: Run
     with estate_of(tmp_path, 1, 6) as estate:
         estate.faults("g3", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
         created = RESOURCE.create({"hosts": [address(1)]}, run.operation())
-        assert {guest.vm_name for guest in created.outputs.guest_activations if guest.state.value != "activated"} == {
-            "g3"
-        }
+        assert not_activated(created) == {"g3": "unreachable"}
+        assert any(line.startswith("g3: ") for line in run.told)
+        read = RESOURCE.read(created.identifier, stored(created), run.operation())
+        assert read is not None
+        assert not_activated(read) == {"g3": "unreachable"}
+        estate.faults("g3", [])
+        again = RESOURCE.create({"hosts": [address(1)]}, run.operation())
+        assert not_activated(again) == {}
+
+
+def not_activated(result: Result) -> dict[str, str]:
+    """Return the states of the guests that are not activated, by name."""
+    guests = result.outputs.guest_activations
+    return {guest.vm_name: guest.state.value for guest in guests if guest.state.value != "activated"}

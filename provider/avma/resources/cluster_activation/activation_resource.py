@@ -115,9 +115,7 @@ class ClusterActivationResource(Resource):
                 f"{guest_report.names_of(unread)}"
             )
             return {}
-        # A guest that hangs must leave time for the checks of the others.
-        half = replace(operation, deadline=operation.deadline.part(operation.deadline.remaining() / 2))
-        read_guests(survey.guests, inputs, half)
+        read_guests(survey.guests, inputs, operation)
         coming = check_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
         guest_report.foretell(survey, coming, operation)
