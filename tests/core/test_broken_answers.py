@@ -159,6 +159,7 @@ def test_a_host_is_licensed_once_wherever_the_wire_breaks(estate, run, new_runne
     assert wire.hit
     assert wire.sent[ACTIVATE] <= 1
     if result is None or result.outputs.license_status is not LicenseStatus.LICENSED:
+        estate.close_shells("hv01")  # Windows also ends the lock of a lost activation by itself, after minutes.
         result = run.license()
     assert result.outputs.license_status is LicenseStatus.LICENSED
     assert estate.machine("hv01")["status"] == "Licensed"
