@@ -6,10 +6,10 @@ old value: inputs or outputs. An update compares with inputs, and a refresh comp
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from avma.properties import Property, by_name
@@ -84,10 +84,34 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:
         for name in dict.fromkeys([*old, *new]):
             yield from _differences(old.get(name), new.get(name), f"{path}.{name}".removeprefix("."))
     elif isinstance(old, list) and isinstance(new, list):
-        for index, (before, after) in enumerate(itertools.zip_longest(old, new)):
-            yield from _differences(before, after, f"{path}[{index}]")
+        yield from _list_differences(old, new, path)
     elif old != new:
         yield path, _kind(old, new)
+
+
+def _list_differences(old: list[Any], new: list[Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield the differences of two lists. An item between others is one difference, although the others move."""
+    removed: set[int] = set()
+    added: set[int] = set()
+    matcher = SequenceMatcher(None, _hashable(old), _hashable(new), autojunk=False)
+    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        # A path has one index for both lists. Items can only be compared if they are at the same place.
+        pairs = min(end - start, new_end - new_start) if start == new_start else 0
+        for index in range(start, start + pairs):
+            yield from _differences(old[index], new[index], f"{path}[{index}]")
+        removed.update(range(start + pairs, end))
+        added.update(range(new_start + pairs, new_end))
+    for index in sorted(removed | added):
+        both = index in removed and index in added
+        yield f"{path}[{index}]", "update" if both else "delete" if index in removed else "add"
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return frozenset((name, _hashable(each)) for name, each in value.items() if each is not None)
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _is_ignored(path: str, ignored: Sequence[str]) -> bool:

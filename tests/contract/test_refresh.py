@@ -124,3 +124,16 @@ def test_a_node_is_shown_by_the_path_of_each_changed_value() -> None:
         "nodes[1].key": ("ADD", False),
         "nodes[2]": ("DELETE", False),
     }
+
+
+def test_an_item_between_others_is_the_only_difference() -> None:
+    first, second, third = ({"node": name, "builds": 2.0} for name in ("n1", "n2", "n3"))
+    without, with_second = {"nodes": [first, third]}, {"nodes": [{**first, "builds": 2, "key": None}, second, third]}
+    assert kinds(diff.of_refresh(without, with_second)) == {"nodes[1]": ("DELETE", False)}
+    assert kinds(diff.of_refresh(with_second, without)) == {"nodes[1]": ("ADD", False)}
+
+
+def test_an_item_is_replaced_by_another_at_its_place() -> None:
+    before = {"nodes": [{"node": "n1"}, {"node": "n2"}, {"node": "n4"}]}
+    after = {"nodes": [{"node": "n2"}, {"node": "n3"}, {"node": "n4"}]}
+    assert kinds(diff.of_refresh(before, after)) == {"nodes[0]": ("ADD", False), "nodes[1]": ("DELETE", False)}

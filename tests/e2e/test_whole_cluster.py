@@ -126,7 +126,8 @@ def test_a_whole_cluster_in_one_resource(
     server.create("n2", windows("new", "2022", "Standard"))
     server.move("w00", "n3")
     server.rename("w01", "renamed")
-    refreshed = stack.run("refresh", "--yes", "--skip-preview").stdout
+    refreshed = stack.run("refresh", "--yes", "--skip-preview", "--diff").stdout
+    assert refreshed.count("vmName") == 2  # only the new guest and the renamed one
     assert "new: drift: `state` is" in refreshed or "new: drift: state is" in refreshed
     assert "w00: drift" not in refreshed
     show(server, "refresh")

@@ -70,6 +70,8 @@ def test_costs_do_not_grow_with_the_guests(tmp_path: Path, run: Runner, hosts: i
         wanted = {"hosts": [address(number + 1) for number in range(hosts)]}
         created = RESOURCE.create(wanted, run.operation())
         assert created.outputs.activated == guests
+        assert 1 <= sum("guests are done" in line for line in run.told) <= 20
+        run.told.clear()
         for number, counts in enumerate(costs(estate)):
             has_guests = number < guests
             assert (counts["pools"], counts["processes"]) == (int(has_guests), 0)

@@ -21,6 +21,8 @@ _AT_ONCE = 512
 """Maximum of threads for one host. Through PowerShell Direct, one script run serves all of them."""
 _START = 10.0
 """Seconds for the threads of one host to start. After this time, they begin without each other."""
+_LINES = 20
+"""Maximum of status lines about the guests."""
 
 
 def quietly(operation: Operation) -> Operation:
@@ -103,7 +105,7 @@ def _at_once() -> None:
 
 
 class _Progress:
-    """Shows how many guests are done. Safe for several threads."""
+    """Shows how many guests are done, in at most 20 lines. Safe for several threads."""
 
     def __init__(self, total: int, operation: Operation) -> None:
         self._total, self._operation = total, operation
@@ -113,6 +115,7 @@ class _Progress:
     def step(self) -> None:
         """Count one more guest."""
         with self._lock:
+            before = self._done * _LINES // self._total
             self._done += 1
-            done = self._done
-        self._operation.status(f"{done} of {self._total} guests are done")
+            if self._done * _LINES // self._total > before:
+                self._operation.status(f"{self._done} of {self._total} guests are done")
