@@ -96,6 +96,10 @@ class Deadline:
         """Return a deadline after that many seconds, or at the end of this one if that is earlier."""
         return Deadline(min(timeout, self.remaining()), self.cancellation, self._clock, self.max_age)
 
+    def fresh(self) -> Deadline:
+        """Return this deadline for an operation that accepts no earlier answers of machines."""
+        return Deadline(self.remaining(), self.cancellation, self._clock)
+
     @property
     def is_over(self) -> bool:
         """Whether the operation must not continue."""

@@ -50,7 +50,8 @@ def test_every_guest_is_activated(cluster: EstateServer, run: Runner) -> None:
     )
     assert changed(cluster) == {"web01", "web02", "db01"}
     assert RESOURCE.diff(stored(result), WANTED) == []
-    assert "1 VM is not running, so not activated: off01" in run.told
+    later = "Start it, then refresh the state and apply the change."
+    assert f"1 VM is not running, so not activated: off01. {later}" in run.told
 
 
 def test_a_second_time_changes_nothing(cluster: EstateServer, run: Runner) -> None:

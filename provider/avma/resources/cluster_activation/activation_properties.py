@@ -157,6 +157,7 @@ class GuestActivation:
         "Why the guest is not activated, or why the resource leaves it alone.",
         default=None,
         example="the VM is not running (Off)",
+        volatile=True,
     )
     host: str = declare(
         "The host that lists the VM, as the resource or the cluster names it.", example="hv01", volatile=True
@@ -210,7 +211,7 @@ def imported_inputs(identifier: str) -> dict[str, Any]:
     Raises:
         InvalidInput: the identifier has another form.
     """
-    names = identifier.removesuffix(",").split(",")
+    names = [identifier[:-1]] if identifier.find(",") == len(identifier) - 1 else identifier.split(",")
     malformed = next((reason for reason in map(host_name_error, names) if reason), None)
     reason = malformed or doubled_error(names)
     if reason:

@@ -25,11 +25,12 @@ from avma.resources.cluster_activation.guest_listing import Survey, find_guests
 from avma.resources.cluster_activation.guest_reading import is_to_be_read, read_guests
 from avma.resources.cluster_activation.guest_selection import (
     declared_key,
+    is_selected,
     require_clear,
     require_ids,
     warn_of_strangers,
 )
-from avma.resources.cluster_activation.guest_work import activate_guests, check_guests, undo_guests
+from avma.resources.cluster_activation.guest_work import activate_guests, check_guests, guests_to_prepare, undo_guests
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_properties import GuestOnDelete
 from avma.windows.licensing import LicenseChannel
@@ -81,10 +82,13 @@ class ClusterActivationResource(Resource):
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
         found = []
+        include, exclude = (wanted.get(name) if known(wanted.get(name)) else None for name in ("include", "exclude"))
         for guest in stored.outputs.get("guest_activations") or []:
+            vm_id, name = str(guest.get("vm_id") or ""), str(guest.get("vm_name") or "")
             if guest.get("state") == ActivationState.NOT_APPLICABLE.value:
                 continue
-            vm_id, name = str(guest.get("vm_id") or ""), str(guest.get("vm_name") or "")
+            if not is_selected(include, exclude, vm_id, name):
+                continue
             declared = declared_key(wanted, vm_id, name)
             key = wanted_key(declared, guest.get("guest_version"), guest.get("guest_edition"))
             partial = keys.partial(key) if isinstance(key, str) else None
@@ -118,12 +122,16 @@ class ClusterActivationResource(Resource):
         read_guests(survey.guests, inputs, operation)
         coming = check_guests(survey.guests, inputs, operation)
         guest_report.tell(survey, inputs, operation)
-        guest_report.foretell(survey, coming, operation)
+        guest_report.foretell(survey, coming, guests_to_prepare(survey.guests, inputs, operation), operation)
         failure = guest_report.failure_of(survey, inputs, _place(inputs), ended=operation.deadline.is_over)
-        if failure is not None and not coming:
+        if failure is None:
+            return {}
+        causes = failure.causes if isinstance(failure, errors.GuestsFailed) else (failure,)
+        may_pass = all(isinstance(cause, errors.PASSING) for cause in causes)
+        if not (coming or may_pass):
             raise failure
-        if failure is not None:
-            operation.warn(f"{capitalized(NEXT_RUN)} will fail for some guests: {failure.message}")
+        verb = "may" if may_pass else "will"
+        operation.warn(f"{capitalized(NEXT_RUN)} {verb} fail for some guests: {failure.message}")
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
@@ -164,7 +172,8 @@ class ClusterActivationResource(Resource):
             TimedOut: the operation ended before all guests were read.
             AvmaError: the cluster could not be queried, or none of the hosts.
         """
-        survey = find_guests(inputs, _guests_in(stored), operation)
+        # A refresh must not fail because of a list. A function and an import have no state.
+        survey = find_guests(inputs, _guests_in(stored), operation) if stored else _find(inputs, None, operation)
         read_guests(survey.guests, inputs, operation)
         operation.deadline.check("read the guests", _place(inputs))
         guest_report.tell(survey, inputs, operation, of_all=True)
@@ -177,7 +186,8 @@ class ClusterActivationResource(Resource):
         if inputs.on_delete is GuestOnDelete.RETAIN or not own:
             operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
             return
-        survey = find_guests(inputs, own, operation)
+        # A VM that has another name now can be outside of the patterns.
+        survey = find_guests(replace(inputs, include=None, exclude=None), own, operation)
         ids = {guest.get("vm_id") for guest in own}
         survey = replace(survey, guests=[guest for guest in survey.guests if guest.vm.id in ids])
         guest_report.tell_gone(own, survey, operation)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from avma import errors
+from avma import characters, errors
 from avma.configuration import Guest
+from avma.deadline import Deadline
 from avma.properties import Values
 from avma.resources import preconditions
 from avma.resources.cluster_activation.activation_properties import (
@@ -37,9 +38,8 @@ class FoundGuest:
     """A VM during an operation: its settings, the data of its host about it, and the result of reading its guest."""
 
     placement: Placement
-    hosts: Sequence[Server]
-    """All hosts with an answer. The VM can move between them during the operation."""
-    host_name: str
+    hosts: Mapping[Server, str]
+    """All hosts with an answer, and their names. The VM can move between them during the operation."""
     settings: GuestSettings
     facts: GuestFacts
     known: Values = field(default_factory=dict)
@@ -57,6 +57,11 @@ class FoundGuest:
     def vm(self) -> VirtualMachine:
         """The VM."""
         return self.placement.vm
+
+    @property
+    def host_name(self) -> str:
+        """The name of its host, as the resource or the cluster names it."""
+        return self.hosts[self.placement.host]
 
     @property
     def guest(self) -> Guest:
@@ -105,14 +110,17 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     """
     operation.status("listing the virtual machines")
     nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation, listed="hosts")
-    listings = _list(nodes, operation)
+    stored = {str(values.get("vm_id")): values for values in known}
+    listings = _list(nodes, operation.deadline)
+    if not (stored.keys() <= _ids(listings) or any(node.error for node in nodes)):
+        # During the listing, a VM can move to a host that was listed before.
+        listings = _list(nodes, operation.deadline.fresh())
     failed = [node for node in nodes if node.error is not None]
     if len(failed) == len(nodes) and failed[0].error is not None:
         raise failed[0].error
-    places = [found for found in _by_vm(listings) if is_selected(inputs, found[0].vm)]
-    stored = {str(values.get("vm_id")): values for values in known}
+    places = [found for found in _by_vm(listings) if _is_declared(inputs, found[0].vm.id, found[0].vm.name)]
     guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings) for each_vm in places]
-    lost = _lost(guests, stored, listings, failed)
+    lost = [each for each in _lost(guests, stored, listings, failed) if _is_still_declared(inputs, each.known)]
     away = {values.known.get("vm_id") for values in lost}
     present = sorted(
         (guest for guest in guests if guest.vm.id not in away), key=lambda guest: (guest.vm.name.lower(), guest.vm.id)
@@ -132,18 +140,31 @@ def _lost(
     if not failed:
         return []
     names = [node.name for node in failed]
-    listed = {vm.id for listing in listings for vm in listing.vms}
+    listed = _ids(listings)
     replicas = {guest.vm.id for guest in guests if not guest.vm.running and guest.known.get("host") in names}
     reason = f"no host lists the VM, and the provider could not query {', '.join(names)}"
     gone = (values for vm_id, values in stored.items() if vm_id not in listed or vm_id in replicas)
     return [LostGuest(values, reason) for values in gone]
 
 
-def _list(nodes: Sequence[NodeState], operation: Operation) -> list[_Listing]:
+def _is_declared(inputs: ClusterActivationInputs, vm_id: str, name: str) -> bool:
+    return is_selected(inputs.include, inputs.exclude, vm_id, name)
+
+
+def _is_still_declared(inputs: ClusterActivationInputs, known: Values) -> bool:
+    return _is_declared(inputs, str(known.get("vm_id")), str(known.get("vm_name")))
+
+
+def _ids(listings: Sequence[_Listing]) -> set[str]:
+    return {vm.id for listing in listings for vm in listing.vms}
+
+
+def _list(nodes: Sequence[NodeState], deadline: Deadline) -> list[_Listing]:
+    """List the VMs of all hosts. The error of a host stays with it."""
     listings = {node.name: _Listing(node) for node in nodes}
 
     def list_host(node: NodeState) -> None:
-        listing, deadline = listings[node.name], operation.deadline
+        listing = listings[node.name]
         listing.vms = node.machine.virtual_machines(deadline)
         listing.facts = node.machine.guest_facts(deadline)
 
@@ -169,8 +190,7 @@ def _found(
     listing = next(each for each in listings if each.node.machine is place.host)
     guest = FoundGuest(
         placement=place,
-        hosts=[each.node.machine for each in listings],
-        host_name=listing.node.name,
+        hosts={each.node.machine: each.node.name for each in listings},
         settings=settings_of(inputs, place.vm),
         facts=hyperv.facts_of_vm(listing.facts, place.vm),
         known=known,
@@ -212,4 +232,6 @@ def _require_server(facts: GuestFacts, where: str) -> None:
     """Raise NotEligible if a guest reports a Windows for clients."""
     name = facts.values.get("OSName", "")
     if name and "Server" not in name:
-        raise errors.NotEligible(_TRIED, where, f"it runs {name}, and AVMA activates only Windows Server", "")
+        raise errors.NotEligible(
+            _TRIED, where, f"it runs {characters.shown(name)}, and AVMA activates only Windows Server", ""
+        )

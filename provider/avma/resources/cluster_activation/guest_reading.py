@@ -15,6 +15,7 @@ from avma.resources.cluster_activation.activation_properties import (
 from avma.resources.cluster_activation.guest_listing import FoundGuest, leaving_alone
 from avma.resources.cluster_activation.guest_threads import in_parallel, quietly
 from avma.resources.guest_access import GuestState, read_guest_state
+from avma.resources.placement import require_vm
 from avma.resources.resource import Operation
 from avma.resources.vm_activation.wait_for_guest import begin_wait, wait_for_guest
 from avma.windows import licensing
@@ -63,12 +64,21 @@ def read_guest(guest: FoundGuest, inputs: ClusterActivationInputs, operation: Op
 
 
 def _read(guest: FoundGuest, operation: Operation) -> GuestState:
-    return read_guest_state(guest.placement, guest.guest, _in_share(_SHARE, operation))
+    in_time = _in_share(_SHARE, operation)
+    try:
+        return read_guest_state(guest.placement, guest.guest, in_time)
+    except errors.NotOnHost:
+        fresh = replace(in_time, deadline=in_time.deadline.fresh())
+        placement = require_vm(list(guest.hosts), guest.vm.id, fresh)
+        if placement.host is guest.placement.host:
+            raise
+        guest.placement = placement
+        return read_guest_state(placement, guest.guest, fresh)
 
 
 def _wait_and_read(guest: FoundGuest, operation: Operation) -> GuestState:
     wait = begin_wait(guest.guest, _in_share(_SHARE_OF_WAIT, operation))
-    guest.placement, found = wait_for_guest(guest.placement, guest.hosts, guest.guest, wait)
+    guest.placement, found = wait_for_guest(guest.placement, list(guest.hosts), guest.guest, wait)
     return found
 
 

@@ -21,11 +21,14 @@ from avma.resources.machine_license import license_outputs
 from avma.resources.resource import Operation
 from avma.windows.hyperv import to_running
 from avma.windows.licensing import LicenseChannel
-from avma.wording import NEXT_RUN, RUN_AGAIN, capitalized
+from avma.wording import APPLY, NEXT_RUN, REFRESH, RUN_AGAIN, capitalized
 
+_UNDONE = "undo the activation of the guests"
 _AWAY = (errors.Unreachable, errors.NotReady, errors.TimedOut)
 """The errors of a guest that cannot be asked now."""
 _LICENSE = ("license_status", "license_channel", "partial_product_key", "activated_by_host")
+_LATER = f"{REFRESH} and {APPLY}"
+"""An imperative for a guest that is no error. Only a refresh finds out that the guest can be activated now."""
 _MOST = 10
 """Maximum of names in one line."""
 
@@ -85,16 +88,22 @@ def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation, 
     """
     warned = (UnreadGuests.WARN, UnreadGuests.FAIL) if of_all else (UnreadGuests.WARN,)
     for node in survey.failed_hosts:
-        if node.error is not None:
+        if node.error is not None and inputs.unreachable_guests in warned:
             operation.warn_of(node.name, node.error, "Its guests are unknown.")
     stopped = in_state(survey, ActivationState.STOPPED) if inputs.stopped_guests in warned else []
     if stopped:
-        operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}")
+        remedy = errors.sentences(f"start {'it' if len(stopped) == 1 else 'them'}, then {_LATER}")
+        operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}. {remedy}")
     unread = in_state(survey, ActivationState.UNREACHABLE) if inputs.unreachable_guests in warned else []
     for each in _failures_of(unread):
         error = each.errors[0]
-        text = f"{each.names}: {error.answer.removesuffix('.')}. {errors.sentences(error.remedy)}"
+        remedy = errors.sentences(_later(error.remedy))
+        text = f"{each.names}: {error.answer.removesuffix('.')}. {remedy}"
         operation.warn(topics.explained(text, error.topic))
+
+
+def _later(remedy: str) -> str:
+    return remedy.replace(RUN_AGAIN, _LATER) if RUN_AGAIN in remedy else f"{remedy}; then {_LATER}"
 
 
 def tell_gone(own: Iterable[Values], survey: Survey, operation: Operation) -> None:
@@ -150,11 +159,11 @@ def _failures_of(guests: Iterable[FoundGuest]) -> list[_Failure]:
     return [_Failure(names_of(group), [each.error for each in group if each.error is not None]) for group in groups]
 
 
-def _stopped(guests: Iterable[FoundGuest]) -> list[_Failure]:
+def _stopped(guests: Iterable[FoundGuest], tried: str) -> list[_Failure]:
     found = []
     for guest in guests:
         remedy = f"{to_running(guest.vm.state, guest.vm.id)}, then {RUN_AGAIN}"
-        found.append(_Failure(guest.vm.name, [errors.NotReady(TRIED, guest.placement.where, guest.reason, remedy)]))
+        found.append(_Failure(guest.vm.name, [errors.NotReady(tried, guest.placement.where, guest.reason, remedy)]))
     return found
 
 
@@ -169,17 +178,17 @@ def failure_of(survey: Survey, inputs: ClusterActivationInputs, where: str, *, e
     """
     found = _failures_of(in_state(survey, ActivationState.NOT_ACTIVATED))
     if inputs.stopped_guests is UnreadGuests.FAIL:
-        found += _stopped(in_state(survey, ActivationState.STOPPED))
+        found += _stopped(in_state(survey, ActivationState.STOPPED), TRIED)
     if ended or inputs.unreachable_guests is UnreadGuests.FAIL:
         found += _failures_of(in_state(survey, ActivationState.UNREACHABLE)) + _hosts(survey)
-    return _together(found, where)
+    return _together(found, TRIED, where)
 
 
 def undo_failure(
     survey: Survey, inputs: ClusterActivationInputs, where: str, operation: Operation
 ) -> errors.AvmaError | None:
     """Return the error for all guests with their keys after a deletion. Warn about those that the user ignores."""
-    unread = _stopped(guest for guest in survey.guests if not guest.vm.running)
+    unread = _stopped((guest for guest in survey.guests if not guest.vm.running), _UNDONE)
     away = [guest for guest in survey.guests if isinstance(guest.error, _AWAY) and not guest.error.in_doubt]
     hosts = _hosts(survey) if survey.lost else []
     ignored: list[_Failure] = []
@@ -190,10 +199,10 @@ def undo_failure(
     (ignored if inputs.stopped_guests is UnreadGuests.IGNORE else found).extend(unread)
     for each in ignored:
         operation.warn(f"{each.names}: keeps its key: {each.errors[0].answer}")
-    return _together(found, where)
+    return _together(found, _UNDONE, where)
 
 
-def _together(found: Sequence[_Failure], where: str) -> errors.AvmaError | None:
+def _together(found: Sequence[_Failure], tried: str, where: str) -> errors.AvmaError | None:
     """Return one error for all failures. The error of a single guest stays as it is."""
     causes = [error for each in found for error in each.errors]
     if len(causes) < 2:
@@ -202,11 +211,18 @@ def _together(found: Sequence[_Failure], where: str) -> errors.AvmaError | None:
     remedy = "; ".join(f"for {each.names}: {each.errors[0].remedy}" for each in found)
     if len({each.errors[0].remedy for each in found}) == 1:
         remedy = causes[0].remedy
-    return errors.GuestsFailed(TRIED, where, f"{len(causes)} guests failed: {answer}", remedy, causes)
+    return errors.GuestsFailed(tried, where, f"{len(causes)} guests failed: {answer}", remedy, causes)
 
 
-def foretell(survey: Survey, coming: Sequence[FoundGuest], operation: Operation) -> None:
-    """Show in a preview which guests the next run is going to activate, and why it leaves the others alone."""
+def foretell(
+    survey: Survey, coming: Sequence[FoundGuest], prepared: Sequence[FoundGuest], operation: Operation
+) -> None:
+    """Show in a preview which guests the next run is going to activate, and why it leaves the others alone.
+
+    `prepared` are the guests whose Data Exchange it turns on first.
+    """
+    for guest in prepared:
+        operation.inform(f"{guest.vm.name}: {NEXT_RUN} will turn on its Data Exchange, and then read the guest")
     for guest in coming:
         read = guest.read
         system = read.licensing.system if read else guest.system

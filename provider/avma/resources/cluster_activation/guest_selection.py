@@ -19,10 +19,10 @@ from avma.wording import setting
 _TRIED = "select the guests"
 
 
-def matches(entry: str, vm: VirtualMachine) -> bool:
-    """Return True if an entry of `include` or `exclude` is the id of the VM, or a pattern of its name."""
-    vm_id = hyperv.canonical_vm_id(entry)
-    return vm_id == vm.id if vm_id else _pattern(entry).fullmatch(vm.name) is not None
+def matches(entry: str, vm_id: str, name: str) -> bool:
+    """Return True if an entry of `include` or `exclude` is the id of a VM, or a pattern of its name."""
+    declared = hyperv.canonical_vm_id(entry)
+    return declared == vm_id if declared else _pattern(entry).fullmatch(name) is not None
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -30,10 +30,10 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
-def is_selected(inputs: ClusterActivationInputs, vm: VirtualMachine) -> bool:
+def is_selected(include: Sequence[str] | None, exclude: Sequence[str] | None, vm_id: str, name: str) -> bool:
     """Return True for a VM that is included and not excluded."""
-    included = inputs.include is None or any(matches(each, vm) for each in inputs.include)
-    return included and not any(matches(each, vm) for each in inputs.exclude or [])
+    included = include is None or any(matches(each, vm_id, name) for each in include)
+    return included and not any(matches(each, vm_id, name) for each in exclude or [])
 
 
 def settings_of(inputs: ClusterActivationInputs, vm: VirtualMachine) -> GuestSettings:
@@ -61,8 +61,9 @@ def _names(name: str, vm: VirtualMachine) -> bool:
     return (hyperv.canonical_vm_id(name) or name.lower()) in (vm.id, vm.name.lower())
 
 
-def require_clear(inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], where: str) -> None:
+def require_clear(inputs: ClusterActivationInputs, listed: Sequence[VirtualMachine], where: str) -> None:
     """Raise InvalidInput unless each name in `guests` is that of at most one VM, and each VM is there at most once."""
+    vms = [vm for vm in listed if is_selected(inputs.include, inputs.exclude, vm.id, vm.name)]
     for name in inputs.guests or {}:
         ids = sorted({vm.id for vm in vms if _names(name, vm)})
         if len(ids) > 1:
@@ -99,7 +100,9 @@ def warn_of_strangers(
     lists: Mapping[str, Iterable[str]] = {"include": inputs.include or [], "exclude": inputs.exclude or []}
     for name, entries in lists.items():
         for entry in entries:
-            if not any(matches(entry, vm) for vm in vms) and (name == "exclude" or not hyperv.canonical_vm_id(entry)):
+            if not any(matches(entry, vm.id, vm.name) for vm in vms) and (
+                name == "exclude" or not hyperv.canonical_vm_id(entry)
+            ):
                 warn(f"{setting(name)} contains {characters.shown(entry)}, which fits no VM{_near(entry, vms)}")
     for entry in inputs.guests or {}:
         if not any(_names(entry, vm) for vm in vms):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from avma import errors
@@ -148,6 +149,19 @@ def _prepare(guest: FoundGuest, host: _Host, inputs: ClusterActivationInputs, op
     return True
 
 
+def guests_to_prepare(
+    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation
+) -> list[FoundGuest]:
+    """Return the guests that an update can read only after it has turned on their Data Exchange."""
+    found = []
+    for guest in guests if inputs.manage_data_exchange else ():
+        if guest.state is ActivationState.UNREACHABLE and _reports_no_address(guest, operation):
+            with suppress(errors.EmptyAnswer, errors.Unreachable, errors.AccessDenied, errors.WsmanFault):
+                setting = guest.placement.host.data_exchange(operation.deadline).get(guest.vm.id)
+                found += [guest] if setting is not None and not setting.enabled else []
+    return found
+
+
 def check_guests(
     guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, operation: Operation
 ) -> list[FoundGuest]:
@@ -167,8 +181,14 @@ def check_guests(
             require_data_exchange(guest.placement, inputs.manage_data_exchange, operation)
             claim_guest(guest.vm.id, key, where, operation, guest.vm.name)
 
+    quiet = quietly(operation)
+    in_parallel(
+        [guest for guest in guests if guest.state is ActivationState.ACTIVATED],
+        lambda guest: _keep(guest, quiet),
+        quiet,
+    )
     coming = [guest for guest in guests if guest.state is ActivationState.NOT_ACTIVATED and guest.error is None]
-    in_parallel(coming, check, quietly(operation))
+    in_parallel(coming, check, quiet)
     return [guest for guest in coming if guest.error is None and guest.state is ActivationState.NOT_ACTIVATED]
 
 
