@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -45,9 +46,9 @@ class TestMoves:
     ) -> None:
         activate_guests = guest_work.activate_guests
 
-        def move_first(*arguments: object) -> None:
+        def move_first(*arguments: Any) -> None:
             cluster.move("web01", "n2")
-            activate_guests(*arguments)  # type: ignore[arg-type]
+            activate_guests(*arguments)
 
         monkeypatch.setattr(activation_resource, "activate_guests", move_first)
         result = create(run)
@@ -60,9 +61,9 @@ class TestMoves:
         result = create(run)
         read_guests = guest_reading.read_guests
 
-        def move_first(*arguments: object) -> None:
+        def move_first(*arguments: Any) -> None:
             cluster.move("web01", "n2")
-            read_guests(*arguments)  # type: ignore[arg-type]
+            read_guests(*arguments)
 
         monkeypatch.setattr(activation_resource, "read_guests", move_first)
         assert states(read(run, result)) == ALL
