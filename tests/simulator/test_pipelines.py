@@ -262,6 +262,16 @@ def test_a_pipeline_can_go_wrong_on_demand(estate: EstateServer, pool: RunspaceP
     assert refused.value.code == 5
 
 
+def test_a_receive_that_times_out_loses_no_output(estate: EstateServer, pool: RunspacePool) -> None:
+    shell = PowerShell(pool).add_script("'a'; Start-Sleep 600")
+    shell.begin_invoke()
+    estate.faults("hv01", [{"operation": "Pipeline/Receive", "answer": "timeout", "after": True, "times": 1}])
+    with pytest.raises(WSManFaultError) as late:
+        pool.shell.receive("stdout", command_id=shell.id)
+    assert late.value.code == 0x80338029
+    assert pool.shell.receive("stdout", command_id=shell.id)[2]["stdout"]
+
+
 def test_input_of_a_pipeline_reaches_its_script(pool: RunspacePool, serve_demo: Serve) -> None:
     serve_demo(lambda parameters, pipeline: pipeline.write(list(pipeline.input)))
     running = PowerShell(pool).add_script("Start-Sleep 600")

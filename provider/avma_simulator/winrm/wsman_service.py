@@ -163,7 +163,7 @@ class Service:
             return await self._answer(request)
         if rule.answer == "truncated" or rule.answer == "drip":
             raise _Damaged(await self._answer(request), rule.answer)
-        if rule.after:
+        if rule.after and not _times_out_empty(rule, request):
             await self._answer(request)
         if rule.answer == "hang":
             await asyncio.sleep(_HANG)
@@ -340,6 +340,11 @@ def _failure(rule: estate.FaultRule) -> Exception:
         **{name: partial(HttpAnswered, name) for name in get_args(fields.HttpAnswer)},
     }
     return answers[rule.answer]()
+
+
+def _times_out_empty(rule: estate.FaultRule, request: soap.Request) -> bool:
+    """Return True for the timeout of a Receive: Windows had no output to lose (MS-WSMV 3.1.4.14)."""
+    return rule.answer == "timeout" and request.operation == "Receive" and remote_shells.is_shell_request(request)
 
 
 def _operation_name(request: soap.Request) -> str:
