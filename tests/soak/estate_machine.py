@@ -23,7 +23,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from soak.estate_rules import STACK, EstateRules
+from soak.estate_rules import GUESTS, STACK, EstateRules
 from soak.faults import FAULTS
 from soak.judging import COUNTED, Judge, MayLeave, removed_by_refresh, removed_by_up, require_done
 from soak.program import Engine, Outcome
@@ -186,6 +186,8 @@ class EstateMachine(EstateRules):
             return all(self.world.key_of(node) == self.key for node in self.world.nodes)
         if name in HOSTS:
             return self.world.key_of(name) == self.key
+        if name == GUESTS:
+            return all(map(self.world.is_activated, self.world.vms))
         return self.world.is_activated(name.removeprefix("vm-"))
 
 
@@ -196,4 +198,6 @@ def _identifier(engine: Engine, name: str) -> str:
         return str(declared["cluster"])
     if name in HOSTS:
         return str(declared["host"])
+    if name == GUESTS:
+        return ",".join(declared["hosts"])
     return f"{','.join(HOSTS.values())}/{declared['vmName']}"

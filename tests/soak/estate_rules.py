@@ -20,6 +20,9 @@ from soak.world import HOST_KEYS, HOSTS, VMS, World, estate
 
 STACK = st.sampled_from(["first", "second"])
 _SOME_VMS = st.sets(st.sampled_from(sorted(VMS)), min_size=2)
+GUESTS = "guests"
+"""The name of the resource that activates all VMs, in each program."""
+_ON_DELETE_OF_GUESTS = st.sampled_from(["retain", "uninstallKey", "restoreKmsClientKey"])
 _ON_DELETE: tuple[dict[str, Any], ...] = (
     {"onDelete": "retain"},
     {"onDelete": "uninstallKey", "forceDestroy": False},
@@ -45,19 +48,28 @@ class EstateRules(RuleBasedStateMachine):
         """Return the engine of a stack. `folder` is its own."""
         return PluginEngine(self.world.requests)
 
-    @initialize(whole=st.booleans(), guests=_SOME_VMS, hosts=st.sets(ANY_HOST), shared=_SOME_VMS)
-    def declare_first(self, whole: bool, guests: set[str], hosts: set[str], shared: set[str]) -> None:
+    @initialize(whole=st.booleans(), guests=_SOME_VMS, hosts=st.sets(ANY_HOST), shared=_SOME_VMS | st.none())
+    def declare_first(self, whole: bool, guests: set[str], hosts: set[str], shared: set[str] | None) -> None:
         nodes = {"cluster": program.cluster_license(self.key)} if whole else self._hosts({"n1", "n2"})
         self.engine.program = {**nodes, **self._hosts({"h3"}), **_activations(guests)}
-        self.second.program = {**self._hosts(hosts), **_activations(shared)}
+        activations = {GUESTS: program.cluster_activation()} if shared is None else _activations(shared)
+        self.second.program = {**self._hosts(hosts), **activations}
 
-    @rule(name=ANY_VM, on_delete=st.sampled_from(["retain", "uninstallKey", "restoreKmsClientKey"]))
+    @rule(name=ANY_VM, on_delete=_ON_DELETE_OF_GUESTS)
     def declare(self, name: str, on_delete: str) -> None:
         self.engine.program[f"vm-{name}"] = program.vm_activation(name, on_delete)
 
     @rule(name=ANY_VM)
     def withdraw(self, name: str) -> None:
         self.engine.program.pop(f"vm-{name}", None)
+
+    @rule(stack=STACK, on_delete=_ON_DELETE_OF_GUESTS)
+    def declare_all_guests(self, stack: str, on_delete: str) -> None:
+        self.stacks[stack].program[GUESTS] = program.cluster_activation(on_delete)
+
+    @rule(stack=STACK)
+    def withdraw_all_guests(self, stack: str) -> None:
+        self.stacks[stack].program.pop(GUESTS, None)
 
     @rule()
     def switch_between_hosts_and_cluster(self) -> None:
@@ -137,7 +149,7 @@ class EstateRules(RuleBasedStateMachine):
         """Declare the same key for all hosts. Two keys for one host are a conflict that no stack can end."""
         for engine in self.stacks.values():
             for name, declared in engine.program.items():
-                if declared.kind != "VmActivation":
+                if declared.licenses_hosts:
                     self._edit(engine, name, productKey=self.key)
 
     def follow(self, engine: Engine, name: str) -> None:

@@ -55,7 +55,7 @@ class PluginEngine:
     def up(self, after: int | None = None) -> Outcome:
         with self._run(after) as run:
             run.check(self.program)
-            hosts = [name for name in run.checked if self.program[name].kind != "VmActivation"]
+            hosts = [name for name in run.checked if self.program[name].licenses_hosts]
             guests = [name for name in run.checked if name not in hosts]
             for names in (hosts, guests):
                 run.parallel(names, lambda name: self._step(run, name))
@@ -78,7 +78,7 @@ class PluginEngine:
 
     def destroy(self, after: int | None = None) -> Outcome:
         with self._run(after) as run:
-            guests = [name for name, entry in self._state.items() if entry.declared.kind == "VmActivation"]
+            guests = [name for name, entry in self._state.items() if not entry.declared.licenses_hosts]
             for names in (guests, [name for name in self._state if name not in guests]):
                 run.parallel(names, lambda name: self._delete(run, name))
         return run.outcome

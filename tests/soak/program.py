@@ -29,6 +29,11 @@ class Declared:
         """The type of the resource in requests."""
         return f"avma:index:{self.kind}"
 
+    @property
+    def licenses_hosts(self) -> bool:
+        """Whether it licenses hosts, and not guests."""
+        return self.kind in ("HostLicense", "ClusterLicense")
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -92,6 +97,11 @@ def cluster_license(key: str) -> Declared:
 def vm_activation(name: str, on_delete: str = "retain") -> Declared:
     """Return the activation of a VM that may run on each host."""
     return Declared("VmActivation", {"hosts": list(HOSTS.values()), "vmName": name, "onDelete": on_delete})
+
+
+def cluster_activation(on_delete: str = "retain") -> Declared:
+    """Return the activation of all VMs of all hosts."""
+    return Declared("ClusterActivation", {"hosts": list(HOSTS.values()), "onDelete": on_delete})
 
 
 def edited(declared: Declared, **properties: Any) -> Declared:
