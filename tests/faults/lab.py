@@ -77,8 +77,9 @@ class Lab:
 
     def is_reachable(self, machine: Machine) -> bool:
         """Return True if a machine accepts connections now."""
-        if self._down.get(machine, self.pauses.clock()) < self.pauses.clock():
-            del self._down[machine]
+        until = self._down.get(machine)
+        # Several threads ask, and each of them can move the clock forward in the meantime.
+        if until is not None and until < self.pauses.clock() and self._down.pop(machine, None) is not None:
             self.state.power(machine, "running")
         return machine.ready
 

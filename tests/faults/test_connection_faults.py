@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 
 import pytest
 
@@ -53,3 +54,10 @@ def test_a_fault_in_process_is_that_of_a_real_connection(server: EstateServer, f
     with closing(Simulation()) as simulation:
         lab = Lab(simulation, estates.declared("hosts"))
         assert outcome(LabWire(lab, planned).new_pipe, connection) == real
+
+
+def test_a_machine_answers_while_other_threads_move_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Simulation()) as simulation:
+        lab = Lab(simulation, estates.declared("hosts"))
+        monkeypatch.setattr(lab.pauses, "clock", count().__next__)
+        assert lab.is_reachable(lab.state.host("hv01"))
