@@ -27,13 +27,12 @@ def main(arguments: list[str]) -> int:
     processors, context = os.cpu_count() or 1, get_context("spawn")
     # Each process waits a third of its time, because its threads hand over to each other.
     with ProcessPoolExecutor(processors + 1, context) as busy, ProcessPoolExecutor(processors, context) as waiting:
-        running = [
-            (waiting if part.waits else busy).submit(part.run)
-            for part in parts(options.only, options.every, options.every_crash)
-        ]
+        listed = list(parts(options.only, options.every, options.every_crash))
+        # The longest operations are the last ones. They start first, so that no process works alone at the end.
+        running = [(waiting if part.waits else busy).submit(part.run) for part in reversed(listed)]
         for each in as_completed(running):
             _show(each.result())
-    rows = [each.result() for each in running]
+    rows = [each.result() for each in reversed(running)]
     print(table(rows))
     return int(any(row.details for row in rows))
 
