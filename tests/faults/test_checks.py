@@ -33,8 +33,8 @@ def problems(scenario: str, operation: str, fault: str, lasting: bool = False) -
     wanted = next(each for each in SCENARIOS if each.name == scenario)
     with closing(Simulation()) as simulation:
         prepared = Prepared(wanted, simulation)
-        matching = [each for each in prepared.cases() if (each.fault.name, each.lasting) == (fault, lasting)]
-        found = [prepared.run(case) for case in matching if operation in str(case.request)]
+        matching = [each for each in prepared.cases() if each.fault.name == fault and not each.lasting]
+        found = [prepared.run(replace(case, lasting=lasting)) for case in matching if operation in str(case.request)]
     assert any(outcome.happened for outcome in found)
     return {finding.problem for outcome in found for finding in outcome.findings}
 
