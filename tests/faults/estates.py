@@ -68,6 +68,13 @@ hosts:
 clusters:
   - {{name: cl01, nodes: [n1, n2], address: {address(30)}, http: {{port: 5985}}, https: {{port: 5986}}}}
 """
+_CLUSTER_WITH_GUESTS = f"""{_KEYS}
+hosts:
+  {_host("n1", 31, _licensed(_guest("web01", 21)))}
+  {_host("n2", 32, _licensed(_guest("app01", 22)))}
+clusters:
+  - {{name: cl01, nodes: [n1, n2], address: {address(30)}, http: {{port: 5985}}, https: {{port: 5986}}}}
+"""
 
 
 def _local(name: str, number: int, more: str = "") -> str:
@@ -91,6 +98,7 @@ _TEXTS = {
     "guests": _GUESTS,
     "one guest": _ONE_GUEST,
     "cluster": _CLUSTER,
+    "cluster with guests": _CLUSTER_WITH_GUESTS,
     "azure local": _AZURE_LOCAL,
 }
 

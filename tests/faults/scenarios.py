@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from avma.configuration import Transport
@@ -176,31 +177,46 @@ def _of_guests(name: str) -> Iterator[Scenario]:
 
 
 def _all_guests() -> Iterator[Scenario]:
-    """Yield the operations on two guests of one host. If one cannot be read, it is an error, so the next `up` helps."""
-    estate, selected = "guests", ["web01", "app01"]
+    """Yield the operations on two guests of one host, and of a cluster of two nodes.
 
-    def program(hosts: list[str], **more: Any) -> Program:
-        inputs = {"hosts": hosts, "include": selected, "unreachableGuests": "fail", "stoppedGuests": "fail", **more}
-        return {"all": Declared("ClusterActivation", inputs)}
+    If one cannot be read, it is an error, so the next `up` helps. If a VM is on another host during the listing, it is
+    a new VM later, which only a refresh finds.
+    """
 
-    plain, removing = program(["hv03"]), program(["hv03"], onDelete="uninstallKey")
+    def program(**more: Any) -> Program:
+        selected = {"include": ["web01", "app01"], "unreachableGuests": "fail", "stoppedGuests": "fail"}
+        return {"all": Declared("ClusterActivation", {**selected, **more})}
+
+    plain, removing = program(hosts=["hv03"]), program(hosts=["hv03"], onDelete="uninstallKey")
+    restoring = program(hosts=["hv03"], onDelete="restoreKmsClientKey")
     drift = _unlicensed("web01")
-    direct, network = Transport.POWERSHELL_DIRECT, Transport.WINRM
-    name = f"ClusterActivation ({direct.value})"
-    # A VM on another host during the listing is a new VM later, which only a refresh finds.
-    create = Scenario(f"{name}: create", estate, _up(plain), plain, transport=direct, finds_drift=True)
-    delete = Scenario(f"{name}: delete, uninstallKey", estate, _up({}), {}, removing, transport=direct)
-    yield Scenario(f"{name}: preview of a creation", estate, _preview(plain), plain, transport=direct)
+    network, direct = "ClusterActivation (winrm)", "ClusterActivation (powershellDirect)"
+    scenario = partial(Scenario, estate="guests", transport=Transport.POWERSHELL_DIRECT, finds_drift=True)
+    reading = partial(scenario, after=plain, before=plain, reads_only=True)
+    create = scenario(f"{direct}: create", command=_up(plain), after=plain)
+    delete = scenario(f"{direct}: delete, uninstallKey", command=_up({}), after={}, before=removing)
+    yield scenario(f"{direct}: preview of a creation", command=_preview(plain), after=plain)
     yield create
-    yield Scenario(
-        f"{name}: refresh", estate, _refresh, plain, plain, transport=direct, reads_only=True, finds_drift=True
-    )
-    repair = _up(plain, refresh=True)
-    yield Scenario(f"{name}: update", estate, repair, plain, plain, drift, transport=direct, finds_drift=True)
+    yield reading(f"{direct}: refresh", command=_refresh)
+    yield scenario(f"{direct}: refresh of drift", command=_refresh, after=plain, before=plain, prepare=drift)
+    yield scenario(f"{direct}: update", command=_up(plain, refresh=True), after=plain, before=plain, prepare=drift)
+    yield scenario(f"{direct}: delete, retain", command=_up({}), after={}, before=plain, reads_only=True)
     yield delete
-    name = f"ClusterActivation ({network.value})"
-    yield replace(create, name=f"{name}: create", transport=network)
-    yield replace(delete, name=f"{name}: delete, uninstallKey", transport=network)
+    yield scenario(f"{direct}: delete, restoreKmsClientKey", command=_up({}), after={}, before=restoring)
+    yield reading(f"{direct}: getClusterGuests", command=_call("getClusterGuests", hosts=["hv03"]))
+    yield replace(create, name=f"{network}: create", transport=Transport.WINRM)
+    yield replace(delete, name=f"{network}: delete, uninstallKey", transport=Transport.WINRM)
+    yield from _cluster_guests(program(cluster="cl01"))
+
+
+def _cluster_guests(plain: Program) -> Iterator[Scenario]:
+    """Yield the operations that find the guests by the name of their cluster."""
+    name = "ClusterActivation of a cluster"
+    scenario = partial(Scenario, estate="cluster with guests", after=plain, moves=True, finds_drift=True)
+    yield scenario(f"{name}: create", command=_up(plain))
+    yield scenario(f"{name}: refresh", command=_refresh, before=plain)
+    yield scenario(f"{name}: import", command=_import("all", "ClusterActivation", "cl01"))
+    yield scenario(f"{name}: getClusterGuests", command=_call("getClusterGuests", cluster="cl01"), before=plain)
 
 
 def _clusters() -> Iterator[Scenario]:

@@ -42,6 +42,7 @@ SAMPLED = (
     "VmActivation (winrm): create",
     "ClusterLicense: create",
     "ClusterLicense: getClusterNodes",
+    "ClusterActivation of a cluster: create",
     "Azure Local, HostLicense: create",
 )
 """The names of the operations that also run over sockets."""
