@@ -94,7 +94,9 @@ class Deadline:
 
     def part(self, timeout: float) -> Deadline:
         """Return a deadline after that many seconds, or at the end of this one if that is earlier."""
-        return Deadline(min(timeout, self.remaining()), self.cancellation, self._clock, self.max_age)
+        left = self.remaining()
+        # Errors name the time limit of a deadline. Without time left, it is that of the whole operation.
+        return Deadline(min(timeout, left), self.cancellation, self._clock, self.max_age) if left else self
 
     def fresh(self) -> Deadline:
         """Return this deadline for an operation that accepts no earlier answers of machines."""

@@ -37,6 +37,15 @@ def test_time_runs_out():
         deadline.check("read", "hv01")
 
 
+def test_a_part_of_an_expired_limit_names_the_whole_limit():
+    now = [100.0]
+    deadline = Deadline(30, clock=lambda: now[0])
+    assert deadline.part(10).timeout == 10
+    now[0] = 131.0
+    with pytest.raises(errors.TimedOut, match="the time limit of 30 s expired"):
+        deadline.part(10).check("read", "hv01")
+
+
 @pytest.mark.parametrize(
     ("timeout", "shown"),
     [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from avma.addresses import host_name_error
 from avma.functions.function import Function, Listed
 from avma.properties import Values, build, declare, redeclare
-from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_nodes, read_node
+from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes, read_each, read_node
 from avma.resources.cluster_license.cluster_properties import NodeLicense
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation
@@ -75,7 +75,7 @@ class GetClusterNodes(Function):
         """See `Function.call`."""
         asked, now = build(GetClusterNodesInputs, values), operation()
         nodes = find_nodes(asked.cluster, [], asked.connection, now)
-        each(nodes, lambda node: read_node(node, now))
+        read_each(nodes, read_node, now)
         return GetClusterNodesOutputs([_cluster_node(node, now) for node in nodes])
 
     def listed(self, _values: Values, outputs: GetClusterNodesOutputs) -> list[Listed]:

@@ -141,12 +141,16 @@ def require_absent(hosts: Sequence[Server], vm_id: str, operation: Operation) ->
 
 
 def _listings(hosts: Sequence[Server], operation: Operation) -> list[Sequence[VirtualMachine] | errors.AvmaError]:
-    """Return the VMs of each host, or its error. If several hosts must be read, they are read in parallel."""
+    """Return the VMs of each host, or its error. If several hosts must be read, they are read in parallel.
+
+    One that never answers leaves time for the rest of the operation.
+    """
     unknown = [host for host in hosts if not host.has_fresh_virtual_machines(operation.deadline)]
     if len(unknown) <= 1:
         return [_list_vms(host, operation) for host in hosts]
+    in_time = operation.in_share()
     with ThreadPoolExecutor(len(hosts)) as threads:
-        return list(threads.map(lambda host: _list_vms(host, operation), hosts))
+        return list(threads.map(lambda host: _list_vms(host, in_time), hosts))
 
 
 def _list_vms(host: Server, operation: Operation) -> Sequence[VirtualMachine] | errors.AvmaError:

@@ -29,6 +29,8 @@ from avma.windows.machines import Machines
 from avma.wording import NEUTRAL
 
 _log = logging.getLogger("avma.resources")
+SHARE_OF_READING = 0.5
+"""The share of an operation's time for reading one of several machines, before a change."""
 _PAUSE = 0.2
 """Seconds between two checks of claims with unidentified machines."""
 
@@ -64,6 +66,10 @@ class Operation:
     shown: Callable[[errors.AvmaError], str] = _message
     rendered: Callable[[str], str] = NEUTRAL.render
     show_information: Callable[[str], None] = lambda _: None
+
+    def in_share(self, share: float = SHARE_OF_READING) -> Operation:
+        """Return the operation with a share of its remaining time. A machine that hangs then leaves time for others."""
+        return replace(self, deadline=self.deadline.part(self.deadline.remaining() * share))
 
     def warn_of(self, name: str, error: errors.AvmaError, note: str = "") -> None:
         """Warn about an error of one machine that does not end the call. `note` is a sentence about its effect."""

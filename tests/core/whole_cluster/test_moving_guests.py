@@ -15,6 +15,7 @@ from avma.resources.claims import Claims, stake
 from avma.resources.cluster_activation import activation_resource, guest_listing, guest_reading, guest_work
 from avma.resources.cluster_activation.activation_properties import ClusterActivationOutputs
 from avma.resources.cluster_license.cluster_nodes import NodeState
+from avma.resources.resource import Operation
 from avma_simulator import EstateServer
 from core.runner import Runner, stored
 from core.whole_cluster.lab import (
@@ -73,13 +74,13 @@ class TestMoves:
     ) -> None:
         result = create(run)
 
-        def one_after_another(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
+        def one_after_another(nodes: Sequence[NodeState], work: Callable[..., None], operation: Operation) -> None:
             for node in nodes:
-                work(node)
+                work(node, operation)
                 if node.name == "n1":
                     cluster.move("db01", "n1")
 
-        monkeypatch.setattr(guest_listing, "each", one_after_another)
+        monkeypatch.setattr(guest_listing, "read_each", one_after_another)
         found = read(run, result)
         assert (guest_in(found, "db01").host, guest_in(found, "db01").managed) == ("n1", True)
 

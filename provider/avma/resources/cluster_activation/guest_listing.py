@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from avma import characters, errors
 from avma.configuration import Guest
-from avma.deadline import Deadline
 from avma.properties import Values
 from avma.resources import preconditions
 from avma.resources.cluster_activation.activation_properties import (
@@ -20,7 +19,7 @@ from avma.resources.cluster_activation.activation_properties import (
     GuestSettings,
 )
 from avma.resources.cluster_activation.guest_selection import guest_of, is_selected, settings_of
-from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_nodes
+from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes, read_each
 from avma.resources.guest_access import GuestState, require_windows
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
@@ -111,10 +110,10 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     operation.status("listing the virtual machines")
     nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation, listed="hosts")
     stored = {str(values.get("vm_id")): values for values in known}
-    listings = _list(nodes, operation.deadline)
+    listings = _list(nodes, operation)
     if not (stored.keys() <= _ids(listings) or any(node.error for node in nodes)):
         # During the listing, a VM can move to a host that was listed before.
-        listings = _list(nodes, operation.deadline.fresh())
+        listings = _list(nodes, replace(operation, deadline=operation.deadline.fresh()))
     failed = [node for node in nodes if node.error is not None]
     if len(failed) == len(nodes) and failed[0].error is not None:
         raise failed[0].error
@@ -159,16 +158,16 @@ def _ids(listings: Sequence[_Listing]) -> set[str]:
     return {vm.id for listing in listings for vm in listing.vms}
 
 
-def _list(nodes: Sequence[NodeState], deadline: Deadline) -> list[_Listing]:
+def _list(nodes: Sequence[NodeState], operation: Operation) -> list[_Listing]:
     """List the VMs of all hosts. The error of a host stays with it."""
     listings = {node.name: _Listing(node) for node in nodes}
 
-    def list_host(node: NodeState) -> None:
+    def list_host(node: NodeState, in_time: Operation) -> None:
         listing = listings[node.name]
-        listing.vms = node.machine.virtual_machines(deadline)
-        listing.facts = node.machine.guest_facts(deadline)
+        listing.vms = node.machine.virtual_machines(in_time.deadline)
+        listing.facts = node.machine.guest_facts(in_time.deadline)
 
-    each([node for node in nodes if node.error is None], list_host)
+    read_each([node for node in nodes if node.error is None], list_host, operation)
     return [listing for listing in listings.values() if listing.node.error is None]
 
 

@@ -25,10 +25,8 @@ from avma.wording import setting
 
 _KEPT = (LicenseChannel.MAK, LicenseChannel.KMS_HOST, LicenseChannel.OEM)
 """The channels of keys that no installation medium contains. Somebody chose them, even if Windows is not activated."""
-_SHARE = 0.5
-"""The share of an operation's time for reading a guest. One that hangs must leave time for the others."""
 _SHARE_OF_WAIT = 0.95
-"""The same for a guest in which Windows setup may be running."""
+"""The share of an operation's time for a guest in which Windows setup may be running."""
 
 
 def is_to_be_read(guest: FoundGuest) -> bool:
@@ -64,7 +62,7 @@ def read_guest(guest: FoundGuest, inputs: ClusterActivationInputs, operation: Op
 
 
 def _read(guest: FoundGuest, operation: Operation) -> GuestState:
-    in_time = _in_share(_SHARE, operation)
+    in_time = operation.in_share()
     try:
         return read_guest_state(guest.placement, guest.guest, in_time)
     except errors.NotOnHost:
@@ -77,13 +75,9 @@ def _read(guest: FoundGuest, operation: Operation) -> GuestState:
 
 
 def _wait_and_read(guest: FoundGuest, operation: Operation) -> GuestState:
-    wait = begin_wait(guest.guest, _in_share(_SHARE_OF_WAIT, operation))
+    wait = begin_wait(guest.guest, operation.in_share(_SHARE_OF_WAIT))
     guest.placement, found = wait_for_guest(guest.placement, list(guest.hosts), guest.guest, wait)
     return found
-
-
-def _in_share(share: float, operation: Operation) -> Operation:
-    return replace(operation, deadline=operation.deadline.part(operation.deadline.remaining() * share))
 
 
 def _judge(guest: FoundGuest, system: System, inputs: ClusterActivationInputs) -> None:

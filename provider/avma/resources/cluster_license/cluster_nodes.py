@@ -146,10 +146,10 @@ def identities(nodes: Sequence[NodeState], operation: Operation) -> Mapping[str,
     """Return the identities of the nodes, by name. Nodes that are down or fail are left out."""
     found: dict[str, str] = {}
 
-    def identify(node: NodeState) -> None:
-        found[node.name] = node.machine.identity(operation.deadline)
+    def identify(node: NodeState, in_time: Operation) -> None:
+        found[node.name] = node.machine.identity(in_time.deadline)
 
-    each([node for node in nodes if node.error is None], identify)
+    read_each([node for node in nodes if node.error is None], identify, operation)
     return found
 
 
@@ -234,6 +234,12 @@ def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
     canceled = next((node.error for node in nodes if isinstance(node.error, errors.Cancelled)), None)
     if canceled is not None and not any(node.changed for node in nodes):
         raise canceled
+
+
+def read_each(nodes: Sequence[NodeState], read: Callable[[NodeState, Operation], None], operation: Operation) -> None:
+    """Read all nodes in parallel, as `each` does. One that never answers leaves time for the others."""
+    in_time = operation.in_share() if len(nodes) > 1 else operation
+    each(nodes, lambda node: read(node, in_time))
 
 
 def require_distinct(nodes: Sequence[NodeState]) -> None:

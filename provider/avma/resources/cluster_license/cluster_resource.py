@@ -28,6 +28,7 @@ from avma.resources.cluster_license.cluster_nodes import (
     is_name_of,
     key_of,
     license_node,
+    read_each,
     read_node,
     read_same_node,
     require_common_key_version,
@@ -199,7 +200,7 @@ class ClusterLicenseResource(Resource):
         inputs = build(ClusterLicenseInputs, wanted)
         nodes = _nodes_of(inputs, operation, stored)
         read = read_same_node if only_same else read_node
-        each(nodes, lambda node: read(node, operation))
+        read_each(nodes, read, operation)
         other = _another_cluster(inputs, stored, nodes)
         if other is not None and only_same:
             raise other
@@ -236,7 +237,7 @@ class ClusterLicenseResource(Resource):
         nodes = _nodes_of(inputs, operation, stored)
         _require_known(inputs, nodes)
         operation.status("reading the licenses of the nodes")
-        each(nodes, lambda node: read_same_node(node, operation))
+        read_each(nodes, read_same_node, operation)
         other = _another_cluster(inputs, stored, nodes)
         if other is not None:
             raise other
