@@ -95,3 +95,9 @@ def test_without_recent_listings_all_hosts_are_read() -> None:
     hosts = [Host("h1", (ON,), None), Host("h2", (), ())]
     find(*hosts)
     assert [host.listings for host in hosts] == [1, 1]
+
+
+def test_a_vm_with_the_id_of_another_one_as_its_name_is_not_that_one() -> None:
+    trap = replace(NAMESAKE, name=ON.id)
+    assert find(Host("h1", (trap,), None), Host("h2", (ON,), None), name_or_id=ON.id) is not None
+    assert find(Host("h1", (trap,), None), Host("h2", (), None), name_or_id=ON.id) is None

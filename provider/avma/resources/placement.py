@@ -91,7 +91,9 @@ def _found_again(likely: _Likely, name_or_id: str, operation: Operation) -> Plac
 
 
 def _matches(vm: VirtualMachine, name_or_id: str) -> bool:
-    return (hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()) in (vm.id, vm.name.lower())
+    """Return True if a VM has the name or the id. No VM has the id of another one because of its name."""
+    vm_id = hyperv.canonical_vm_id(name_or_id)
+    return vm.id == vm_id if vm_id else vm.name.lower() == name_or_id.lower()
 
 
 def _search(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:

@@ -189,11 +189,6 @@ class TestSelection:
             create(run, include=[unknown])
         assert not changed(cluster)
 
-    def test_one_vm_twice_in_guests_is_an_error(self, cluster: EstateServer, run: Runner) -> None:
-        vm_id = guest_in(create(run), "web01").vm_id
-        with pytest.raises(errors.InvalidInput, match="contains the VM web01 more than once"):
-            create(run, guests={"web01": {"username": "x"}, vm_id: {"username": "y"}})
-
     def test_settings_of_single_guests(self, cluster: EstateServer, run: Runner) -> None:
         cluster.create("n1", {**NEW, "username": "Root", "password": "Other-Word-9"})
         guests = {"NEW01": {"username": "Root", "password": "Other-Word-9"}}

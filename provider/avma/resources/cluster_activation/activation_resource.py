@@ -26,7 +26,6 @@ from avma.resources.cluster_activation.guest_reading import is_to_be_read, read_
 from avma.resources.cluster_activation.guest_selection import (
     declared_key,
     is_selected,
-    require_clear,
     require_ids,
     warn_of_strangers,
 )
@@ -182,7 +181,10 @@ class ClusterActivationResource(Resource):
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. Only guests of this resource change (`managed`)."""
         inputs = build(ClusterActivationInputs, stored.inputs)
-        own = [guest for guest in _guests_in(stored) if _is_own(guest)]
+        activated = [guest for guest in _guests_in(stored) if _has_avma_key(guest)]
+        own = [guest for guest in activated if guest.get("managed")]
+        if inputs.on_delete is not GuestOnDelete.RETAIN:
+            guest_report.tell_kept([guest for guest in activated if not guest.get("managed")], operation)
         if inputs.on_delete is GuestOnDelete.RETAIN or not own:
             operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
             return
@@ -202,12 +204,9 @@ def _place(inputs: ClusterActivationInputs) -> str:
     return inputs.cluster or ", ".join(inputs.hosts or [])
 
 
-def _is_own(guest: Values) -> bool:
-    """Return True if a deletion may change a stored guest: this resource has activated it, and its key is still there.
-
-    Another key belongs to somebody else.
-    """
-    return bool(guest.get("managed")) and guest.get("license_channel") == LicenseChannel.AVMA.value
+def _has_avma_key(guest: Values) -> bool:
+    """Return True if a stored guest has an AVMA key. Another key belongs to somebody else."""
+    return bool(guest.get("license_channel") == LicenseChannel.AVMA.value)
 
 
 def _guests_in(stored: Stored | None) -> list[Values]:
@@ -218,11 +217,9 @@ def _find(inputs: ClusterActivationInputs, stored: Stored | None, operation: Ope
     """Find the guests, and check the lists of the user against the VMs of the hosts.
 
     Raises:
-        InvalidInput: an entry is ambiguous.
         NotFound: no VM has a declared id.
     """
     survey = find_guests(inputs, _guests_in(stored), operation)
-    require_clear(inputs, survey.vms, _place(inputs))
     if not survey.failed_hosts:
         require_ids(inputs, survey.vms, _place(inputs))
         warn_of_strangers(inputs, survey.vms, operation.warn)

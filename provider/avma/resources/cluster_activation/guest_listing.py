@@ -18,7 +18,7 @@ from avma.resources.cluster_activation.activation_properties import (
     ClusterActivationInputs,
     GuestSettings,
 )
-from avma.resources.cluster_activation.guest_selection import guest_of, is_selected, settings_of
+from avma.resources.cluster_activation.guest_selection import guest_of, is_selected, settings_of, unclear_guests
 from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes, read_each
 from avma.resources.guest_access import GuestState, require_windows
 from avma.resources.placement import Placement
@@ -28,8 +28,10 @@ from avma.windows.computer import System
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Product
 from avma.windows.machine import Server
+from avma.wording import setting
 
 _TRIED = "find the guests"
+_SELECTING = "select the guests"
 
 
 @dataclass
@@ -51,6 +53,10 @@ class FoundGuest:
     product: Product | None = None
     changed: bool = False
     """Whether this operation has changed it."""
+
+    def refuse(self, error: errors.AvmaError) -> None:
+        """Do not connect to the guest. Its error is for the user to remove."""
+        self.state, self.reason, self.error = ActivationState.NOT_ACTIVATED, error.answer, error
 
     @property
     def vm(self) -> VirtualMachine:
@@ -119,6 +125,8 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
         raise failed[0].error
     places = [found for found in _by_vm(listings) if _is_declared(inputs, found[0].vm.id, found[0].vm.name)]
     guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings) for each_vm in places]
+    declared = {vm_id: values for vm_id, values in stored.items() if _is_still_declared(inputs, values)}
+    _refuse_unclear(guests, inputs, _stored_names(declared, listings, failed))
     lost = [each for each in _lost(guests, stored, listings, failed) if _is_still_declared(inputs, each.known)]
     away = {values.known.get("vm_id") for values in lost}
     present = sorted(
@@ -127,6 +135,27 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     for guest in present:
         _sort_out(guest)
     return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms])
+
+
+def _stored_names(
+    stored: Mapping[str, Values], listings: Sequence[_Listing], failed: Sequence[NodeState]
+) -> dict[str, str]:
+    """Return the names in the state that VMs still have, or may have on a host without an answer, by id."""
+    now = {vm.id: vm.name for listing in listings for vm in listing.vms}
+    names = {vm_id: str(values.get("vm_name")) for vm_id, values in stored.items() if vm_id in now or failed}
+    return {vm_id: name for vm_id, name in names.items() if now.get(vm_id, name).lower() == name.lower()}
+
+
+def _refuse_unclear(
+    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, stored_names: Mapping[str, str]
+) -> None:
+    """Refuse the guests whose accounts are not clear. The provider does not connect to them."""
+    unclear = unclear_guests(inputs, [guest.vm for guest in guests], stored_names)
+    for guest in guests:
+        if guest.vm.id in unclear:
+            remedy = f"use the GUIDs of the VMs in {setting('guests')}"
+            answer = unclear[guest.vm.id]
+            guest.refuse(errors.InvalidInput(_SELECTING, guest.placement.where, answer, remedy))
 
 
 def _lost(
@@ -198,8 +227,7 @@ def _found(
         names = " and ".join(each.node.name for each in listings if any(each.node.machine is p.host for p in running))
         answer = f"{names} run a VM with this id ({place.vm.id}), so the provider does not know which one is meant"
         remedy = "remove one of the two VMs; if both names mean the same machine, keep one of the names"
-        guest.error, guest.reason = errors.Refused(_TRIED, place.where, answer, remedy), answer
-        guest.state = ActivationState.NOT_ACTIVATED
+        guest.refuse(errors.Refused(_TRIED, place.where, answer, remedy))
     return guest
 
 

@@ -19,7 +19,7 @@ from avma.resources.cluster_activation.guest_listing import FoundGuest, Survey
 from avma.resources.cluster_activation.guest_work import TRIED
 from avma.resources.machine_license import license_outputs
 from avma.resources.resource import Operation
-from avma.windows.hyperv import to_running
+from avma.windows.hyperv import to_running, without_vm_ids
 from avma.windows.licensing import LicenseChannel
 from avma.wording import APPLY, NEXT_RUN, REFRESH, RUN_AGAIN, capitalized
 
@@ -36,7 +36,7 @@ _MOST = 10
 def outputs_of(survey: Survey, operation: Operation) -> ClusterActivationOutputs:
     """Return the outputs for the guests of a survey, after what the operation did to them."""
     found = [_activation(guest, operation) for guest in survey.guests]
-    found += [_lost(each.known, each.reason) for each in survey.lost]
+    found += [_lost(each.known, operation.rendered(each.reason)) for each in survey.lost]
     found.sort(key=lambda each: (each.vm_name.lower(), each.vm_id))
     activated = sum(each.state is ActivationState.ACTIVATED for each in found)
     not_applicable = sum(each.state is ActivationState.NOT_APPLICABLE for each in found)
@@ -95,7 +95,9 @@ def tell(survey: Survey, inputs: ClusterActivationInputs, operation: Operation, 
         remedy = errors.sentences(f"start {'it' if len(stopped) == 1 else 'them'}, then {_LATER}")
         operation.warn(f"{_count(stopped, 'VM')} not running, so not activated: {names_of(stopped)}. {remedy}")
     unread = in_state(survey, ActivationState.UNREACHABLE) if inputs.unreachable_guests in warned else []
-    for each in _failures_of(unread):
+    # In a refresh, the others with an error are those that the provider does not connect to.
+    refused = in_state(survey, ActivationState.NOT_ACTIVATED) if of_all else []
+    for each in _failures_of([*unread, *refused]):
         error = each.errors[0]
         remedy = errors.sentences(_later(error.remedy))
         text = f"{each.names}: {error.answer.removesuffix('.')}. {remedy}"
@@ -115,6 +117,16 @@ def tell_gone(own: Iterable[Values], survey: Survey, operation: Operation) -> No
             operation.warn(f"{name}: the VM is no longer on its hosts, so the provider changed nothing")
 
 
+def tell_kept(guests: Sequence[Values], operation: Operation) -> None:
+    """Warn about stored guests with AVMA keys that a deletion leaves."""
+    if guests:
+        names = _listed([str(guest.get("vm_name")) for guest in guests])
+        operation.warn(
+            "Guests keep their AVMA keys, because they were activated before this resource, or by a run whose state "
+            f"was lost: {names}. To remove the key of a guest, run `slmgr /upk` in it"
+        )
+
+
 def in_state(survey: Survey, state: ActivationState) -> list[FoundGuest]:
     """Return the guests in a state."""
     return [guest for guest in survey.guests if guest.state is state]
@@ -126,9 +138,12 @@ def _count(guests: Sequence[FoundGuest], noun: str) -> str:
 
 def names_of(guests: Sequence[FoundGuest]) -> str:
     """Return the names of guests, at most ten of them."""
-    names = [guest.vm.name for guest in guests[:_MOST]]
-    more = len(guests) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    return _listed([guest.vm.name for guest in guests])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST
+    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _by_reason(guests: Iterable[FoundGuest]) -> list[list[FoundGuest]]:
@@ -142,8 +157,8 @@ def _by_reason(guests: Iterable[FoundGuest]) -> list[list[FoundGuest]]:
 
 
 def _neutral(text: str, guest: FoundGuest) -> str:
-    """Return a text without the name and the id of its guest, to compare it with that of another guest."""
-    return text.replace(guest.vm.id, "").replace(guest.vm.name, "")
+    """Return a text without the name of its guest and without ids, to compare it with that of another guest."""
+    return without_vm_ids(text).replace(guest.vm.name, "")
 
 
 @dataclass(frozen=True)

@@ -38,17 +38,24 @@ def is_selected(include: Sequence[str] | None, exclude: Sequence[str] | None, vm
 
 def settings_of(inputs: ClusterActivationInputs, vm: VirtualMachine) -> GuestSettings:
     """Return the settings for one guest: those in `guests`, then those in `guest`."""
-    own = next((value for name, value in (inputs.guests or {}).items() if _names(name, vm)), None)
+    guests = inputs.guests or {}
+    own = next((guests[entry] for entry in _entries_of(guests, vm.id, vm.name)), None)
     return GuestSettings(**merged(own, inputs.guest))
 
 
 def declared_key(wanted: Values, vm_id: str, name: str) -> Any:
     """Return the key in `guests` for a VM, None without one. It can be unknown in a preview."""
     guests = wanted.get("guests")
-    for entry, values in guests.items() if isinstance(guests, Mapping) else ():
-        if isinstance(values, Mapping) and (hyperv.canonical_vm_id(entry) or entry.lower()) in (vm_id, name.lower()):
-            return values.get("product_key")
-    return None
+    entries: Mapping[str, Any] = guests if isinstance(guests, Mapping) else {}
+    own = next((entries[entry] for entry in _entries_of(entries, vm_id, name)), None)
+    return own.get("product_key") if isinstance(own, Mapping) else None
+
+
+def _entries_of(guests: Iterable[str], vm_id: str, name: str) -> list[str]:
+    """Return the entries in `guests` for a VM: those with its id, or else those with its name."""
+    ids = {entry: hyperv.canonical_vm_id(entry) for entry in guests}
+    by_id = [entry for entry in guests if ids[entry] == vm_id]
+    return by_id or [entry for entry in guests if not ids[entry] and entry.lower() == name.lower()]
 
 
 def guest_of(settings: GuestSettings) -> Guest:
@@ -56,25 +63,29 @@ def guest_of(settings: GuestSettings) -> Guest:
     return Guest(**{name: value for name, value in vars(settings).items() if name != "product_key"})
 
 
-def _names(name: str, vm: VirtualMachine) -> bool:
-    """Return True if a name in `guests` is the id or the name of the VM."""
-    return (hyperv.canonical_vm_id(name) or name.lower()) in (vm.id, vm.name.lower())
+def unclear_guests(
+    inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], stored: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the declared VMs whose settings in `guests` are not clear, and the reasons, by id.
 
-
-def require_clear(inputs: ClusterActivationInputs, listed: Sequence[VirtualMachine], where: str) -> None:
-    """Raise InvalidInput unless each name in `guests` is that of at most one VM, and each VM is there at most once."""
-    vms = [vm for vm in listed if is_selected(inputs.include, inputs.exclude, vm.id, vm.name)]
-    for name in inputs.guests or {}:
-        ids = sorted({vm.id for vm in vms if _names(name, vm)})
+    A host decides about the names of its VMs. So a name is that of the VM that has it in the state, and no other VM
+    gets its account. `stored` contains the names in the state, of VMs that can still have them, by id.
+    """
+    guests = inputs.guests or {}
+    entries = {vm.id: _entries_of(guests, vm.id, vm.name) for vm in vms}
+    found: dict[str, str] = {}
+    for entry in guests:
+        named = {vm_id for vm_id, own in entries.items() if entry in own}
+        owners = {vm_id for vm_id, name in stored.items() if entry in _entries_of(guests, vm_id, name)}
+        ids = sorted(named | owners)
         if len(ids) > 1:
-            answer = f"{len(ids)} VMs are named {characters.shown(name)}: {', '.join(ids)}"
-            remedy = f"use the GUIDs of the VMs in {setting('guests')}"
-            raise errors.InvalidInput(_TRIED, where, answer, remedy)
+            reason = f"{len(ids)} VMs are named {characters.shown(entry)}: {', '.join(ids)}"
+            found |= dict.fromkeys(named if len(owners) > 1 else named - owners, reason)
     for vm in vms:
-        names = [characters.shown(name) for name in inputs.guests or {} if _names(name, vm)]
-        if len(names) > 1:
-            answer = f"{setting('guests')} contains the VM {vm.name} more than once: {', '.join(names)}"
-            raise errors.InvalidInput(_TRIED, where, answer, "keep one of the entries")
+        if len(entries[vm.id]) > 1:
+            names = ", ".join(map(characters.shown, entries[vm.id]))
+            found[vm.id] = f"{setting('guests')} contains the VM {vm.name} more than once: {names}"
+    return found
 
 
 def missing_ids(inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine]) -> list[str]:
@@ -104,8 +115,14 @@ def warn_of_strangers(
                 name == "exclude" or not hyperv.canonical_vm_id(entry)
             ):
                 warn(f"{setting(name)} contains {characters.shown(entry)}, which fits no VM{_near(entry, vms)}")
-    for entry in inputs.guests or {}:
-        if not any(_names(entry, vm) for vm in vms):
+    guests = inputs.guests or {}
+    used = {entry for vm in vms for entry in _entries_of(guests, vm.id, vm.name)}
+    for entry in guests:
+        if entry in used:
+            continue
+        if any(entry.lower() == vm.name.lower() for vm in vms):
+            warn(f"{setting('guests')} contains {characters.shown(entry)}, whose VM also has an entry with its GUID")
+        else:
             warn(f"{setting('guests')} contains {characters.shown(entry)}, which is no VM{_near(entry, vms)}")
 
 
