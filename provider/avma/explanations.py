@@ -85,7 +85,8 @@ The sign-in failed. The error contains the reason:
 
 Windows locks accounts after failed sign-ins, and a domain adds up the failures on all its machines. Therefore, the
 provider does not retry a rejected account on the same machine in the same run. It tries a domain account
-(`DOMAIN\\user`, `user@domain`) on at most two machines until one of them accepts it.""",
+(`DOMAIN\\user`, `user@domain`) on at most two machines until one of them accepts it. Through
+PowerShell Direct, it tries up to four guests, because a guest that is still starting returns the same error.""",
     errors.AccessDenied: f"""\
 The sign-in succeeded, but the account has no right to the operation. To change a license, use an administrator of the
 machine. To read, less is enough: docs/rights.md lists the rights for each operation, and docs/how-to/hardening.md the

@@ -109,6 +109,7 @@ class TestDeletion:
             "db01": {"UninstallProductKey": 1},
             "web02": {"UninstallProductKey": 1},
         }
+        assert any("keep their AVMA keys" in line and "lost: web01. To" in line for line in run.told)
         RESOURCE.delete(result.identifier, stored(result), run.operation())
 
     def test_the_kms_client_key_is_restored(self, cluster: EstateServer, run: Runner) -> None:
