@@ -22,7 +22,8 @@ CLUSTER = address(37)
 LICENSED_LOCAL, SECOND_LOCAL, LOCAL_NODE, LOCAL_CLUSTER = (address(number) for number in range(51, 55))
 HOSTS = ("licensed", "second", "bare", "local", "node", "licensed-local", "second-local", "local-node")
 GUESTS = ("active", "fresh", "dark", "active-on-local", "fresh-on-local", "dark-on-local")
-_HOST = f"http: {{port: 5985}}, username: {ACCOUNT}, password: {PASSWORD}, sessionConfigurations: [FILE]"
+_HOST = f"http: {{port: 5985}}, username: {ACCOUNT}, password: {PASSWORD}, sessionConfigurations: [SERVER]"
+_LOCAL_HOST = _HOST.replace("SERVER", "AZURE_LOCAL")
 _LOCAL = "version: 23H2, edition: Azure Stack HCI"
 _GUEST = f'version: "2022", edition: Standard, username: {GUEST_ACCOUNT}, password: {GUEST_PASSWORD}'
 _ESTATE = f"""
@@ -38,13 +39,13 @@ hosts:
       {_HOST}, vms: [{{name: dark, {_GUEST}, address: {address(43)}, http: {{port: 5985}}, dataExchange: false}}]}}
   - {{name: bare, version: "2022", edition: Datacenter, address: {BARE}, {_HOST}}}
   - {{name: node, version: "2022", edition: Datacenter, address: {NODE}, {_HOST}}}
-  - {{name: local, {_LOCAL}, address: {LOCAL}, {_HOST}}}
-  - {{name: licensed-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {LICENSED_LOCAL}, {_HOST}, vms: [
+  - {{name: local, {_LOCAL}, address: {LOCAL}, {_LOCAL_HOST}}}
+  - {{name: licensed-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {LICENSED_LOCAL}, {_LOCAL_HOST}, vms: [
         {{name: active-on-local, {_GUEST}, address: {address(44)}, http: {{port: 5985}}}},
         {{name: fresh-on-local, {_GUEST}, address: {address(45)}, http: {{port: 5985}}}}]}}
-  - {{name: second-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {SECOND_LOCAL}, {_HOST}, vms: [
+  - {{name: second-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {SECOND_LOCAL}, {_LOCAL_HOST}, vms: [
         {{name: dark-on-local, {_GUEST}, address: {address(46)}, http: {{port: 5985}}, dataExchange: false}}]}}
-  - {{name: local-node, {_LOCAL}, address: {LOCAL_NODE}, {_HOST}}}
+  - {{name: local-node, {_LOCAL}, address: {LOCAL_NODE}, {_LOCAL_HOST}}}
 clusters:
   - {{name: cl01, nodes: [node], address: {CLUSTER}, http: {{port: 5985}}}}
   - {{name: cl02, nodes: [local-node], address: {LOCAL_CLUSTER}, http: {{port: 5985}}}}
@@ -69,13 +70,17 @@ class Problem(Exception):
 
 
 def estate_of(directory: Path, permitted: str = ACCOUNT) -> Path:
-    """Write the estate file, and the session configuration that permits this account. Return the estate file."""
+    """Write the estate file, and the session configurations that permit this account. Return the estate file."""
     accounts = tuple(f"{host}\\{permitted}" for host in HOSTS)
-    for path, text in SessionConfiguration("avma", accounts, azure_local=True).files().items():
-        (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        (directory / path).write_text(text, encoding="utf-8-sig")
+    text = _ESTATE
+    for system, azure_local in (("SERVER", False), ("AZURE_LOCAL", True)):
+        folder = directory / system
+        for path, content in SessionConfiguration("avma", accounts, azure_local).files().items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content, encoding="utf-8-sig")
+        text = text.replace(f"[{system}]", f"[{folder / 'avma.pssc'}]")
     file = directory / "estate.yaml"
-    file.write_text(_ESTATE.replace("FILE", str(directory / "avma.pssc")))
+    file.write_text(text)
     return file
 
 
