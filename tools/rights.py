@@ -163,7 +163,6 @@ _ON_AZURE_LOCAL = (
 _READS_ON_AZURE_LOCAL = (
     "The operations with an administrator read the license of the machine with the cmdlets of ServerAVMAManager."
 )
-_WITH_CLUSTER = "With `cluster` instead of `hosts`, it\nalso needs the rights of `getClusterNodes` without licenses."
 _WITH_JEA = "Write the files with `avma jea --azure-local`."
 
 TABLES = (
@@ -224,7 +223,12 @@ TABLES = (
     Table(
         "ClusterActivation through the hosts (PowerShell Direct)",
         _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,)),
-        f"The account needs the rights on each host. {_WITH_CLUSTER}",
+        "The account needs the rights on each host.",
+    ),
+    Table(
+        "ClusterActivation with `cluster` instead of `hosts`",
+        _vm_rows((*_VMS, Right.SCRIPTS, Right.MSCLUSTER, Right.CLUSTER), (Right.GUEST,)),
+        "The other ways to the guests also need the two additional rights.",
     ),
     Table("ClusterActivation through the hosts with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
     Table("ClusterActivation over the network (`guest.transport: winrm`)", _vm_rows(_VMS, _GUEST_OVER_NETWORK)),

@@ -18,7 +18,7 @@ from rights import Right
 ACCOUNT, PASSWORD = "svc-avma", "Correct-Horse-7"
 GUEST_ACCOUNT, GUEST_PASSWORD = "license-admin", "Battery-Staple-8"
 LICENSED, BARE, LOCAL, NODE, SECOND = (address(number) for number in range(31, 36))
-CLUSTER = address(37)
+CLUSTER, LICENSED_CLUSTER = address(37), address(38)
 LICENSED_LOCAL, SECOND_LOCAL, LOCAL_NODE, LOCAL_CLUSTER = (address(number) for number in range(51, 55))
 HOSTS = ("licensed", "second", "bare", "local", "node", "licensed-local", "second-local", "local-node")
 GUESTS = ("active", "fresh", "dark", "active-on-local", "fresh-on-local", "dark-on-local")
@@ -48,6 +48,7 @@ hosts:
   - {{name: local-node, {_LOCAL}, address: {LOCAL_NODE}, {_LOCAL_HOST}}}
 clusters:
   - {{name: cl01, nodes: [node], address: {CLUSTER}, http: {{port: 5985}}}}
+  - {{name: cl03, nodes: [licensed, second], address: {LICENSED_CLUSTER}, http: {{port: 5985}}}}
   - {{name: cl02, nodes: [local-node], address: {LOCAL_CLUSTER}, http: {{port: 5985}}}}
 """
 _GROUPS = {

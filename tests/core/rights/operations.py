@@ -22,6 +22,7 @@ from core.rights.lab import (
     BARE,
     CLUSTER,
     LICENSED,
+    LICENSED_CLUSTER,
     LICENSED_LOCAL,
     LOCAL,
     LOCAL_CLUSTER,
@@ -154,11 +155,12 @@ def _with_all_guests(prepare: Prepare) -> Prepare:
     return prepared
 
 
-def _guests_of(active: Wanted, fresh: Wanted, dark: Wanted) -> Mapping[str, Prepare]:
+def _guests_of(active: Wanted, fresh: Wanted, dark: Wanted, cluster: str | None = None) -> Mapping[str, Prepare]:
     """Return the operations of a ClusterActivation with one guest each."""
 
     def several(vm: Wanted) -> Wanted:
-        return {"hosts": [vm["host"]], "include": [vm["vm_name"]]}
+        place = {"cluster": cluster} if cluster else {"hosts": [vm["host"]]}
+        return {**place, "include": [vm["vm_name"]]}
 
     operations = _operations_on(_GUESTS, several(active), several(fresh), several(dark), drifted=active["vm_name"])
     return {name: _with_all_guests(prepare) for name, prepare in operations.items()}
@@ -289,6 +291,7 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     "ClusterLicense on Azure Local": _cluster_operations(_ON_LOCAL_CLUSTER),
     "ClusterLicense on Azure Local with JEA": _cluster_operations(_ON_LOCAL_CLUSTER),
     "ClusterActivation through the hosts (PowerShell Direct)": _guests_of(*_ON_WINDOWS),
+    "ClusterActivation with `cluster` instead of `hosts`": _guests_of(*_ON_WINDOWS, cluster=LICENSED_CLUSTER),
     "ClusterActivation through the hosts with JEA": _guests_of(*_ON_WINDOWS),
     "ClusterActivation over the network (`guest.transport: winrm`)": _guests_of(*_ON_WINDOWS),
     "ClusterActivation on Azure Local through the hosts": _guests_of(*_ON_AZURE_LOCAL),
