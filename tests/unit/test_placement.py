@@ -101,3 +101,11 @@ def test_a_vm_with_the_id_of_another_one_as_its_name_is_not_that_one() -> None:
     trap = replace(NAMESAKE, name=ON.id)
     assert find(Host("h1", (trap,), None), Host("h2", (ON,), None), name_or_id=ON.id) is not None
     assert find(Host("h1", (trap,), None), Host("h2", (), None), name_or_id=ON.id) is None
+
+
+def test_a_vm_that_may_be_on_a_silent_host_is_no_missing_vm() -> None:
+    down = errors.Unreachable("list", "h1", "no route", "check it")
+    with pytest.raises(errors.Unreachable, match=r"no route, and the VM may be on this host.* in maintenance, move"):
+        find(Host("h1", down, None), Host("h2", (), None))
+    with pytest.raises(errors.Unreachable, match=r"no route[.] Check it"):
+        find(Host("h1", down, None))

@@ -106,9 +106,16 @@ def _search(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
             listed += [Placement(vm, host) for vm in answer]
     found = [placement for placement in listed if _matches(placement.vm, name_or_id)]
     if not found and trouble:
-        raise trouble[0]
+        raise trouble[0] if len(hosts) == 1 else _may_be_there(trouble[0])
     one = _one(found, name_or_id, hosts)
     return replace(one, listed=tuple(placement.vm for placement in listed)) if one else None
+
+
+def _may_be_there(error: errors.AvmaError) -> errors.AvmaError:
+    """Return the error of a host without an answer, for a VM on none of the others."""
+    answer = f"{error.answer}, and the VM may be on this host, because no other one lists it"
+    remedy = f"{error.remedy}; if the host is in maintenance, move the VM to another host in {setting('hosts')}"
+    return error.but(answer=answer, remedy=remedy)
 
 
 def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement:
