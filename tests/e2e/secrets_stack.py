@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from avma.keys import KeyKind
 from avma.windows.session_configuration import SessionConfiguration
@@ -23,8 +22,8 @@ from loopback import address
 from secret_search import Canary, files_in, key_canary
 from workspace import Workspace, version
 
-MACHINES = ("hv01", "hv02", "hv03", "hv04", "web01", "app01", "db01", "az01", "az02")
-HOST, NODE, AZURE, RESTRICTED = address(141), address(142), address(145), address(146)
+MACHINES = ("hv01", "hv02", "hv03", "hv04", "hv05", "web01", "app01", "db01", "fs01", "sql01", "az01", "az02")
+HOST, NODE, AZURE, RESTRICTED, MEMBER, CLUSTER = (address(number) for number in (141, 142, 145, 146, 147, 148))
 PASSPHRASE = "only for this folder"
 ECHO = "the machine repeats:"
 """The beginning of an error of a machine that repeats secrets."""
@@ -37,14 +36,32 @@ SECRETS = {
     "connectionPassword": f"C0nnection {_QUOTED}",
     "guestPassword": f"Gu3sts {_QUOTED}",
     "appPassword": f"Application-0nly {_QUOTED}",
+    "memberPassword": f"Memb3rs {_QUOTED}",
+    "sqlPassword": f"Databas3s {_QUOTED}",
     "hostKey": "BCDFG-HJKMQ-NPRTV-WXY23-46789",
     "nextKey": "GFDCB-NMKJH-VTRQP-32YXW-98764",
     "nodeKey": "BCDFG-HJKMP-PQRTV-WXY23-4678N",
     "azureKey": "BCDFG-HJKMP-PQRTN-WXY23-46787",
     "restrictedKey": "BCDFG-HJKMV-PQRTN-WXY23-46788",
     "guestKey": published(KeyKind.AVMA, "2022", "Datacenter"),
+    "sqlKey": published(KeyKind.AVMA, "2019", "Standard"),
 }
 """The secret settings of the program, by name. The client key is made for each stack."""
+_SIGN_IN = {"password": "${connectionPassword}", "clientKey": "${clientKey}"}
+"""All secrets of a connection. Only the authentication method `certificate` uses the client key."""
+_MEMBERS: dict[str, Any] = {
+    "hosts": [MEMBER],
+    "guest": {"password": "${memberPassword}", "clientKey": "${clientKey}"},
+    "guests": {
+        "sql01": {
+            "username": ADMINISTRATOR,
+            "password": "${sqlPassword}",
+            "clientKey": "${clientKey}",
+            "productKey": "${sqlKey}",
+        }
+    },
+    "connection": _SIGN_IN,
+}
 RESOURCES: dict[str, Any] = {
     "hv01": {"type": "avma:HostLicense", "properties": {"host": HOST, "productKey": "${hostKey}"}},
     "web01": {
@@ -61,15 +78,18 @@ RESOURCES: dict[str, Any] = {
                 "https": False,
                 "username": ADMINISTRATOR,
                 "password": "${appPassword}",
+                "clientKey": "${clientKey}",
             },
+            "connection": {**_SIGN_IN, "password": "${password}"},
         },
     },
     "node": {
         "type": "avma:ClusterLicense",
         "properties": {
             "nodes": [NODE],
+            "productKey": "${nextKey}",
             "productKeys": {NODE: "${nodeKey}"},
-            "connection": {"password": "${connectionPassword}", "https": True, "auth": "basic", "caCert": "${caCert}"},
+            "connection": {**_SIGN_IN, "https": True, "auth": "basic", "caCert": "${caCert}"},
         },
     },
     "hv03": {
@@ -77,11 +97,11 @@ RESOURCES: dict[str, Any] = {
         "properties": {
             "host": address(143),
             "connection": {
+                **_SIGN_IN,
                 "https": True,
                 "auth": "certificate",
                 "caCert": "${caCert}",
                 "clientCert": "${clientCert}",
-                "clientKey": "${clientKey}",
             },
         },
     },
@@ -102,7 +122,34 @@ RESOURCES: dict[str, Any] = {
             "connection": {"configurationName": "avma"},
         },
     },
+    "members": {
+        "type": "avma:ClusterActivation",
+        "properties": _MEMBERS,
+        "options": {"provider": "${other}"},
+    },
+    "other": {
+        "type": "pulumi:providers:avma",
+        "properties": {
+            **_SIGN_IN,
+            "https": False,
+            "username": ADMINISTRATOR,
+            "guest": {"username": ADMINISTRATOR, "password": "${memberPassword}", "clientKey": "${clientKey}"},
+        },
+    },
 }
+CALLS: dict[str, dict[str, Any]] = {
+    "getClusterGuests": _MEMBERS,
+    "getClusterNodes": {"cluster": CLUSTER, "connection": _SIGN_IN},
+    "getHostLicense": {"host": MEMBER, "connection": _SIGN_IN},
+    "getHostVms": {"host": MEMBER, "connection": _SIGN_IN},
+    "getVmActivation": {
+        "host": MEMBER,
+        "vmName": "fs01",
+        "guest": {"password": "${memberPassword}", "clientKey": "${clientKey}"},
+        "connection": _SIGN_IN,
+    },
+}
+"""The arguments of the functions, by name."""
 
 
 def estate(folder: Path) -> dict[str, Any]:
@@ -117,6 +164,10 @@ def estate(folder: Path) -> dict[str, Any]:
         _with("appPassword", machine("app01", "2019", "Datacenter", address(152))),
         _with("guestPassword", machine("db01", "2022", "Datacenter", address(153))),
     ]
+    members = [
+        _with("memberPassword", machine("fs01", "2022", "Standard", address(154))),
+        _with("sqlPassword", machine("sql01", "2019", "Standard", address(155))),
+    ]
     hosts = [
         _with("password", machine("hv01", **datacenter, address=HOST, vms=guests, **jea)),
         {
@@ -130,6 +181,10 @@ def estate(folder: Path) -> dict[str, Any]:
             **certificate,
         },
         _with("password", machine("hv04", **datacenter, address=address(144), online=False)),
+        _with(
+            "connectionPassword",
+            machine("hv05", **datacenter, address=MEMBER, vms=members, license={"key": SECRETS["nextKey"]}),
+        ),
         _with("password", machine("az01", **azure, address=AZURE)),
         _with("password", machine("az02", **azure, address=RESTRICTED, **jea)),
     ]
@@ -146,7 +201,8 @@ def estate(folder: Path) -> dict[str, Any]:
             "activations": 1,
         },
     ]
-    return {"keys": keys, "hosts": hosts}
+    cluster = {"name": "cl01", "nodes": ["hv05"], "address": CLUSTER, "http": {"port": 5985}}
+    return {"keys": keys, "hosts": hosts, "clusters": [cluster]}
 
 
 def _session_configuration(folder: Path) -> str:
@@ -213,11 +269,17 @@ class SecretsStack:
         file.unlink()
 
 
-def create(folder: Path, server: EstateServer, resources: dict[str, Any]) -> SecretsStack:
-    """Create a stack with these resources.
+def _invoke(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"fn::invoke": {"function": f"avma:{function}", "arguments": arguments}}
+
+
+def create(
+    folder: Path, server: EstateServer, resources: dict[str, Any], calls: dict[str, dict[str, Any]]
+) -> SecretsStack:
+    """Create a stack with these resources and calls of functions.
 
     The engine removes the secrets of its configuration from all output. It does not know those of files and of the
-    environment, so only the provider can protect them.
+    environment. The program does not mark them as secrets either, so only the provider can protect them.
     """
     server.install_key("hv04", SECRETS["nextKey"])
     digits = server.confirmation_id("hv04")["confirmationId"]
@@ -225,9 +287,17 @@ def create(folder: Path, server: EstateServer, resources: dict[str, Any]) -> Sec
     client_key = (folder / "svc-avma.key").read_text()
     secrets = {**SECRETS, "clientKey": client_key, "confirmationId": confirmation}
     plain = {"caCert": server.ca_certificate, "clientCert": str(folder / "svc-avma.pem")}
-    program = {"name": "estate", "runtime": "yaml", "variables": {name: _from_file(folder, name) for name in secrets}}
-    program["config"] = {name: {"type": "string"} for name in plain}
-    workspace = Workspace(folder / "pulumi", yaml.safe_dump({**program, "resources": resources}))
+    variables = {name: {"fn::readFile": str(folder / name)} for name in secrets}
+    program = {
+        "name": "estate",
+        "runtime": "yaml",
+        "config": {name: {"type": "string"} for name in plain},
+        "variables": {**variables, **{name: _invoke(name, arguments) for name, arguments in calls.items()}},
+        "resources": resources,
+        "outputs": {"key": _invoke("getAvmaKey", {"version": "2022", "edition": "Datacenter"})},
+    }
+    # `yaml.safe_dump` writes aliases, which Pulumi rejects. JSON is YAML too.
+    workspace = Workspace(folder / "pulumi", json.dumps(program))
     workspace.environment["AVMA_GUEST_PASSWORD"] = secrets["guestPassword"]
     configuration = {"https": "false", "username": ADMINISTRATOR, "guest.username": ADMINISTRATOR}
     settings = {f"avma:{name}": value for name, value in configuration.items()}
@@ -239,8 +309,3 @@ def create(folder: Path, server: EstateServer, resources: dict[str, Any]) -> Sec
     for name, value in secrets.items():
         stack.set(name, value)
     return stack
-
-
-def _from_file(folder: Path, name: str) -> dict[str, Any]:
-    """Return an expression of YAML programs for a secret in a file."""
-    return {"fn::secret": {"fn::readFile": str(folder / name)}}

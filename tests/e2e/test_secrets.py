@@ -17,10 +17,11 @@ import pytest
 
 from avma_simulator import EstateServer
 from e2e import secrets_stack
-from e2e.secrets_stack import ECHO, MACHINES, RESOURCES, SECRETS, Echo, SecretsStack
+from e2e.secrets_stack import CALLS, ECHO, MACHINES, RESOURCES, SECRETS, Echo, SecretsStack
+from schema_inputs import unused_inputs
 from secret_search import leaks
 
-LICENSED = ("hv01", "hv02", "hv04", "web01", "app01", "db01")
+LICENSED = ("hv01", "hv02", "hv04", "web01", "app01", "db01", "fs01", "sql01")
 AZURE_LOCAL = {"az01": "azureKey", "az02": "restrictedKey"}
 HOST_ALONE = {"hv01": RESOURCES["hv01"]}
 
@@ -37,8 +38,8 @@ def server(serve, tmp_path, echo) -> EstateServer:
 
 @pytest.fixture
 def make(server, tmp_path):
-    """Return a function that creates a stack with these resources."""
-    return lambda resources: secrets_stack.create(tmp_path, server, resources)
+    """Return a function that creates a stack with these resources and calls of functions."""
+    return lambda resources, calls=None: secrets_stack.create(tmp_path, server, resources, calls or {})
 
 
 def recorded(server: EstateServer) -> dict[str, bytes]:
@@ -60,8 +61,14 @@ def refresh_of_a_machine_that_repeats_secrets(stack: SecretsStack, echo: Echo) -
     return failed.stdout
 
 
+def test_each_secret_input_of_the_schema_is_in_the_stack():
+    declared = [(each["type"].rpartition(":")[2], each["properties"]) for each in RESOURCES.values()]
+    assert unused_inputs([*declared, *CALLS.items()], only_secrets=True) == []
+    assert len(unused_inputs([], only_secrets=True)) > 30
+
+
 def test_a_whole_life_leaves_no_secret(server, make, tmp_path, echo):
-    stack = make(RESOURCES)
+    stack = make(RESOURCES, CALLS)
     outside = tmp_path / "engine"
     outside.mkdir()
     run = stack.workspace.run
@@ -75,6 +82,7 @@ def test_a_whole_life_leaves_no_secret(server, make, tmp_path, echo):
 
     server.uninstall_key("hv01")
     server.uninstall_key("web01")
+    server.uninstall_key("sql01")
     run("refresh", "--yes", "--diff", "--debug")
     stack.set("hostKey", SECRETS["nextKey"])
     run("up", "--yes", "--diff", "--debug", "--show-replacement-steps", "--show-sames")

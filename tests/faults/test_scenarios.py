@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from faults.scenarios import SCENARIOS
+from schema_inputs import SCHEMA
 
-SCHEMA: dict[str, Any] = json.loads((Path(__file__).parents[2] / "schema.json").read_text("utf-8"))
 NAMES = [scenario.name for scenario in SCENARIOS]
 
 

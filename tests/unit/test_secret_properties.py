@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-SCHEMA: dict[str, Any] = json.loads((Path(__file__).parents[2] / "schema.json").read_text("utf-8"))
+from schema_inputs import SCHEMA
+
 SOUNDS_SECRET = re.compile(
     "pass|key|secret|token|credential|confirmation|installation|private|cert|ticket|pin$", re.IGNORECASE
 )
