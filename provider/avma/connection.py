@@ -11,6 +11,7 @@ from avma.addresses import canonical, host_name_error, parse_ip
 from avma.settings import (
     AUTH_METHODS,
     CONNECT_TIMEOUT,
+    DEFAULT_CONFIGURATION,
     HTTP_PORT,
     HTTPS_PORT,
     OPERATION_TIMEOUT,
@@ -43,6 +44,7 @@ class Connection:
     connect_timeout: float
     operation_timeout: float
     configuration_name: str = ""
+    """The session configuration with only the scripts of this provider, empty for the default of Windows."""
     prefix: str = ""
     """The text before property names in errors, for example "guest."."""
 
@@ -116,11 +118,16 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         kerberos_keytab=given.get("kerberos_keytab"),
         connect_timeout=deadline.seconds(given.get("connect_timeout", CONNECT_TIMEOUT)),
         operation_timeout=deadline.seconds(given.get("operation_timeout", OPERATION_TIMEOUT)),
-        configuration_name=given.get("configuration_name", ""),
+        configuration_name=_restricted(given.get("configuration_name", "")),
         prefix=prefix,
     )
     _require_safe_logon(connection, given)
     return connection
+
+
+def _restricted(configuration_name: str) -> str:
+    """Return the name of a session configuration, empty for the default. PowerShell ignores upper and lower case."""
+    return "" if configuration_name.lower() == DEFAULT_CONFIGURATION.lower() else configuration_name
 
 
 def missing_account(prefix: str, username: str | None, password: str | None) -> tuple[str, str] | None:

@@ -20,6 +20,8 @@ HTTP_PORT = 5985
 HTTPS_PORT = 5986
 CONNECT_TIMEOUT = "10s"
 OPERATION_TIMEOUT = "60s"
+DEFAULT_CONFIGURATION = "Microsoft.PowerShell"
+"""The session configuration of Windows, in which an account may do everything that its rights permit."""
 _CONFIGURATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -230,7 +232,7 @@ class HostSettings(Settings):
         "The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits "
         "only the scripts of this provider. WMI requests do not use it.",
         default=None,
-        unset="the default of the host, `Microsoft.PowerShell`",
+        unset=f"the default of the host, `{DEFAULT_CONFIGURATION}`",
         example="avma",
         check=configuration_name_error,
         environment=("AVMA_CONFIGURATION_NAME",),

@@ -23,6 +23,13 @@ def test_the_first_layer_that_gives_a_value_wins():
     assert connection.where == "hv01 (10.0.0.11:5985)"
 
 
+@pytest.mark.parametrize("name", ["Microsoft.PowerShell", "microsoft.powershell"])
+def test_a_machine_can_have_the_default_session_configuration_by_name(name):
+    provider = Configuration(username="admin", password="pw", configuration_name="avma")
+    assert resolve("hv01", provider).configuration_name == "avma"
+    assert resolve("hv01", AddressedSettings(configuration_name=name), provider).configuration_name == ""
+
+
 def test_tls_is_the_default_and_the_name_is_the_address():
     connection = resolve("hv01", Settings(username="a", password="b"))
     assert connection.endpoint == "https://hv01:5986/wsman"

@@ -23,14 +23,13 @@ from avma import errors
 from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
+from avma.settings import DEFAULT_CONFIGURATION
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_messages import OPENING, PipedWsman, key_pair, public_key_text, unexpected
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
 from avma.wsman.script import OnOutput, Output, Script, at_start, ignore, never, secrets_in
 
-DEFAULT_CONFIGURATION = "Microsoft.PowerShell"
-"""The session configuration of Windows, in which an account may do everything that its rights permit."""
 IDLE = 300.0
 """Seconds. Windows ends a pool that is idle for this long, for example after its process was killed."""
 CLEANING = 2.0
