@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from avma.keys import KeyKind
 from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, SPARE_KEY, machine, published
 from loopback import address, relocated
@@ -19,8 +17,55 @@ VERSIONS = sorted(folder.name for folder in FIXTURES.iterdir() if folder.is_dir(
 COMMANDS = ("preview", "up", "refresh", "update", "import", "destroy")
 """The recorded commands, in order. Each has a file with the calls of the engine."""
 HOST, NODE, AZURE, CLUSTER = (address(number) for number in range(161, 165))
+SECOND_HOST, SECOND_NODE, SECOND_CLUSTER = (address(number) for number in range(165, 168))
+"""The machines of the resources with all inputs. These name them, and give their addresses as settings."""
 _FIXED = re.compile(r"\b127\.(?!0\.0\.)\d+\.\d+\.(\d+)\b")
-_CONFIGURATION = {"https": "false", "username": ADMINISTRATOR, "guest.https": "false", "guest.username": ADMINISTRATOR}
+_CONFIRMATION_ID = "232440112499818761452464342831946927044820790412"
+"""The confirmation ID of hv03 with the host key, as the simulator derives it."""
+_DB01 = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a13"
+_SETTINGS: dict[str, Any] = {
+    "port": 5985,
+    "https": False,
+    "username": ADMINISTRATOR,
+    "password": PASSWORD,
+    "auth": "ntlm",
+    "insecure": False,
+    "caCert": "ca.pem",
+    "clientCert": "svc-avma.pem",
+    "clientKey": "svc-avma.key",
+    "messageEncryption": "auto",
+    "kerberosHostname": "hv01.example.com",
+    "kerberosKeytab": "svc-avma.keytab",
+    "connectTimeout": "10s",
+    "operationTimeout": "1m",
+}
+"""All settings of a connection. NTLM over http does not use those of certificates and Kerberos."""
+_HOST_SETTINGS = {**_SETTINGS, "configurationName": "Microsoft.PowerShell"}
+_GUEST_SETTINGS = {**_SETTINGS, "transport": "winrm", "readyTimeout": "15m"}
+_CONFIGURATION: dict[str, Any] = {
+    **_HOST_SETTINGS,
+    **{f"guest.{name}": value for name, value in _GUEST_SETTINGS.items()},
+    "guest.transport": "powershellDirect",
+    "maxConcurrency": 4,
+    "readFreshness": "10s",
+    "readAhead": False,
+    "previewProbe": True,
+    "deleteUnreachable": False,
+}
+_CLUSTER_GUESTS = {
+    "cluster": "cl02",
+    "include": ["sql*", "off*"],
+    "exclude": ["test-*"],
+    "guest": _GUEST_SETTINGS,
+    "guests": {
+        "sql01": {
+            **_GUEST_SETTINGS,
+            "address": address(174),
+            "productKey": published(KeyKind.AVMA, "2022", "Standard"),
+        }
+    },
+    "connection": {**_HOST_SETTINGS, "address": SECOND_CLUSTER},
+}
 
 
 def estate(*, licensed: bool) -> dict[str, Any]:
@@ -29,51 +74,134 @@ def estate(*, licensed: bool) -> dict[str, Any]:
     azure = {"version": "23H2", "edition": "Azure Stack HCI"}
     host: dict[str, Any] = {"license": {"key": HOST_KEY}} if licensed else {}
     guest: dict[str, Any] = {"license": {"key": published(KeyKind.AVMA, "2022", "Standard")}} if licensed else {}
-    vms = [
-        {**machine("web01", "2022", "Standard", address(171)), "id": "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11", **guest},
-        {**machine("app01", "2022", "Standard", address(172)), "id": "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a12", **guest},
-    ]
+
+    def vm(number: int, name: str, **more: Any) -> dict[str, Any]:
+        identifier = f"8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a{number}"
+        return {**machine(name, "2022", "Standard", address(160 + number)), "id": identifier, **more}
+
     keys = [
         {"key": HOST_KEY, "channel": "MAK", **datacenter, "activations": 9},
         {"key": SPARE_KEY, "channel": "Retail", **datacenter},
     ]
     hosts = [
-        machine("hv01", **datacenter, address=HOST, vms=vms, **host),
+        machine("hv01", **datacenter, address=HOST, vms=[vm(11, "web01", **guest), vm(12, "app01", **guest)], **host),
         machine("hv02", **datacenter, address=NODE, **host),
+        machine("hv03", **datacenter, address=SECOND_HOST, vms=[vm(13, "db01", **guest)], **host),
+        machine(
+            "hv04",
+            **datacenter,
+            address=SECOND_NODE,
+            vms=[vm(14, "sql01", **guest), vm(15, "off01", state="off")],
+            **host,
+        ),
         machine("az01", **azure, address=AZURE, **({"serverKey": SPARE_KEY} if licensed else {})),
     ]
-    cluster = {"name": "cl01", "nodes": ["hv02"], "address": CLUSTER, "http": {"port": 5985}}
-    return {"keys": keys, "hosts": hosts, "clusters": [cluster]}
+    clusters = [
+        {"name": "cl01", "nodes": ["hv02"], "address": CLUSTER, "http": {"port": 5985}},
+        {"name": "cl02", "nodes": ["hv04"], "address": SECOND_CLUSTER, "http": {"port": 5985}},
+    ]
+    return {"keys": keys, "hosts": hosts, "clusters": clusters}
 
 
 def resources(on_delete: str = "retain") -> dict[str, Any]:
-    """Return the resources of the program: each type, both transports of guests, and Azure Local."""
-    properties = {
-        "hv01": {"host": HOST, "productKey": "${hostKey}"},
-        "az01": {"host": AZURE, "productKey": "${azureKey}"},
-        "node": {"nodes": [NODE], "productKey": "${hostKey}"},
-        "web01": {"host": "${hv01.host}", "vmName": "web01", "guest": {"transport": "winrm"}, "onDelete": on_delete},
-        "app01": {"host": "${hv01.host}", "vmName": "app01"},
-        "guests": {"hosts": ["${hv01.host}"], "guests": {"web01": {"transport": "winrm"}}},
+    """Return the resources of the program: for each type, some with few inputs and one with all inputs.
+
+    If two inputs exclude each other, one of them is in a resource with few inputs.
+    """
+    declared: dict[str, dict[str, dict[str, Any]]] = {
+        "HostLicense": {
+            "hv01": {"host": HOST, "productKey": "${hostKey}"},
+            "az01": {"host": AZURE, "productKey": "${azureKey}"},
+            "hv03": {
+                "host": "hv03.example.com",
+                "productKey": HOST_KEY,
+                "productKeyVersion": "2022",
+                "licenseSource": "productKey",
+                "confirmationId": _CONFIRMATION_ID,
+                "activate": True,
+                "onDelete": "uninstallKey",
+                "forceDestroy": True,
+                "connection": {**_HOST_SETTINGS, "address": SECOND_HOST},
+            },
+        },
+        "ClusterLicense": {
+            "node": {"nodes": [NODE], "productKey": "${hostKey}"},
+            "cl02": {
+                "cluster": "cl02",
+                "productKey": SPARE_KEY,
+                "productKeys": {"hv04": HOST_KEY},
+                "productKeyVersion": "2022",
+                "activate": True,
+                "unreachableNodes": "fail",
+                "connection": {**_HOST_SETTINGS, "address": SECOND_CLUSTER},
+            },
+        },
+        "VmActivation": {
+            "web01": {
+                "host": "${hv01.host}",
+                "vmName": "web01",
+                "guest": {"transport": "winrm"},
+                "onDelete": on_delete,
+            },
+            "app01": {"hosts": ["${hv01.host}"], "vmName": "app01"},
+            "db01": {
+                "host": "${hv03.host}",
+                "vmId": _DB01,
+                "guest": {**_GUEST_SETTINGS, "address": address(173)},
+                "productKey": published(KeyKind.AVMA, "2022", "Standard"),
+                "manageDataExchange": True,
+                "onDelete": "restoreKmsClientKey",
+                "connection": {**_HOST_SETTINGS, "address": SECOND_HOST},
+            },
+        },
+        "ClusterActivation": {
+            "guests": {"hosts": ["${hv01.host}"], "guests": {"web01": {"transport": "winrm"}}},
+            "members": {
+                **_CLUSTER_GUESTS,
+                "cluster": "${cl02.cluster}",
+                "manageDataExchange": True,
+                "unreachableGuests": "fail",
+                "stoppedGuests": "ignore",
+                "replaceOtherLicenses": True,
+                "onDelete": "uninstallKey",
+            },
+        },
     }
-    types = dict.fromkeys(properties, "VmActivation") | {"hv01": "HostLicense", "az01": "HostLicense"}
-    types |= {"node": "ClusterLicense", "guests": "ClusterActivation"}
-    return {name: {"type": f"avma:{types[name]}", "properties": each} for name, each in properties.items()}
+    return {
+        name: {"type": f"avma:{kind}", "properties": properties}
+        for kind, each in declared.items()
+        for name, properties in each.items()
+    }
 
 
 def variables() -> dict[str, Any]:
-    """Return the calls of functions in the program."""
-    calls = {
-        "getAvmaKey": {"version": "2022", "edition": "Standard"},
-        "getCompatibility": {"hostVersion": "2022", "guestVersion": "2019", "guestEdition": "Standard"},
-        "getHostLicense": {"host": HOST},
-        "getHostVms": {"host": HOST},
-        "getVmActivation": {"host": HOST, "vmName": "web01"},
-        "getClusterGuests": {"hosts": [HOST], "exclude": ["web*"]},
-        "getClusterNodes": {"cluster": CLUSTER},
-    }
+    """Return the calls of functions in the program: with few arguments, and with all."""
+    connection = {**_HOST_SETTINGS, "address": SECOND_HOST}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("getAvmaKey", {"version": "2022", "edition": "Standard"}),
+        ("getCompatibility", {"hostVersion": "2022", "guestVersion": "2019", "guestEdition": "Standard"}),
+        ("getHostLicense", {"host": HOST}),
+        ("getHostLicense", {"host": "hv03", "connection": connection}),
+        ("getHostVms", {"host": HOST}),
+        ("getHostVms", {"host": "hv03", "connection": connection}),
+        ("getVmActivation", {"hosts": [HOST], "vmName": "web01"}),
+        (
+            "getVmActivation",
+            {
+                "host": "hv03",
+                "vmId": _DB01,
+                "guest": {**_GUEST_SETTINGS, "address": address(173)},
+                "connection": connection,
+            },
+        ),
+        ("getClusterGuests", {"hosts": [HOST], "exclude": ["web*"]}),
+        ("getClusterGuests", _CLUSTER_GUESTS),
+        ("getClusterNodes", {"cluster": CLUSTER}),
+        ("getClusterNodes", {"cluster": "cl02", "connection": {**_HOST_SETTINGS, "address": SECOND_CLUSTER}}),
+    ]
     return {
-        name: {"fn::invoke": {"function": f"avma:{name}", "arguments": arguments}} for name, arguments in calls.items()
+        f"{name}{number}": {"fn::invoke": {"function": f"avma:{name}", "arguments": arguments}}
+        for number, (name, arguments) in enumerate(calls)
     }
 
 
@@ -93,9 +221,12 @@ def new_stack(folder: Path) -> Workspace:
     secrets = {"hostKey": HOST_KEY, "azureKey": SPARE_KEY}
     declared = {name: {"type": "string", "secret": True} for name in secrets}
     program = {"name": "estate", "runtime": "yaml", "config": declared, "variables": variables()}
-    made = Workspace(folder, yaml.safe_dump({**program, "resources": resources()}))
-    accounts = {"avma:password": PASSWORD, "avma:guest.password": PASSWORD}
-    made.new_stack("dev", {f"avma:{name}": value for name, value in _CONFIGURATION.items()}, {**accounts, **secrets})
+    # `yaml.safe_dump` writes aliases, which Pulumi rejects. JSON is YAML too.
+    made = Workspace(folder, json.dumps({**program, "resources": resources()}))
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in _CONFIGURATION.items()}
+    settings = {f"avma:{name}": text for name, text in texts.items()}
+    hidden = {name: text for name, text in settings.items() if name.endswith(("password", "clientKey"))}
+    made.new_stack("dev", {name: settings[name] for name in settings.keys() - hidden}, {**hidden, **secrets})
     return made
 
 

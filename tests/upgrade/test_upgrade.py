@@ -20,6 +20,8 @@ from avma.wording import camel_case
 from contract.harness import Provider
 from pulumi_resource_avma import __version__
 from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.values import decode_tree
+from schema_inputs import unused_inputs
 from upgrade import lab
 
 REQUESTS: dict[str, type[Message]] = {
@@ -56,6 +58,24 @@ def test_each_resource_type_and_call_is_recorded():
     assert {each["method"] for each in calls} == set(REQUESTS)
     called = {each["request"]["tok"] for each in calls if each["method"] == "Invoke"}
     assert called == {f"avma:index:{camel_case(function.name)}" for function in FUNCTIONS}
+
+
+def recorded_inputs() -> Iterator[tuple[str, Any]]:
+    """Yield the inputs in the calls of this version, with the name of their resource, function or provider."""
+    kinds = {"Check": ("type", "news"), "CheckConfig": ("type", "news"), "Invoke": ("tok", "args")}
+    for command in lab.COMMANDS:
+        for each in lab.read(__version__, command):
+            if each["method"] in kinds:
+                token, inputs = (each["request"][name] for name in kinds[each["method"]])
+                values = decode_tree(inputs).values
+                if each["method"] == "CheckConfig":  # objects of the configuration are JSON text
+                    values["guest"] = json.loads(values["guest"])
+                yield token.rpartition(":")[2], values
+
+
+def test_each_input_of_the_schema_is_recorded():
+    assert unused_inputs(recorded_inputs()) == []
+    assert len(unused_inputs([])) > 300
 
 
 @pytest.mark.engine
