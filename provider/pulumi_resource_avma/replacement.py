@@ -41,9 +41,9 @@ class Replacement:
         if self.wanted is None and not elsewhere:
             return False
         undoing = self.resource.undoes(self.identifier, self.stored, operation)
-        if undoing is None:
-            return False
         if self.wanted is None:
+            if undoing is None:
+                return False
             operation.warn(
                 f"{undoing.name}: the new resource has another provider instance and may be on the same machine, so "
                 f"the key …{undoing.key} stays installed"
@@ -51,14 +51,19 @@ class Replacement:
             return True
         return self._stays_here(undoing, self.wanted, operation)
 
-    def _stays_here(self, undoing: Undoing, wanted: Values, operation: Operation) -> bool:
+    def _stays_here(self, undoing: Undoing | None, wanted: Values, operation: Operation) -> bool:
         try:
             found = self.resource.probe(wanted, operation)
         except errors.NotReady:
             return False  # creation waits for a guest that is still starting
+        except (errors.Unreachable, errors.TimedOut) as error:
+            if undoing is None:
+                return False  # a machine that is still starting may answer later, and the deletion undoes nothing
+            raise _until_then(error, undoing) from error
         except errors.AvmaError as error:
-            stays = f"the key …{undoing.key} of the old resource stays installed until Pulumi can create the new one"
-            raise error.but(remedy=f"{error.remedy}; {stays}") from error
+            raise _until_then(error, undoing) from error
+        if undoing is None:
+            return False
         if self._is_same_machine(undoing, found):
             operation.status(f"{undoing.name}: the new resource is on the same machine, so its key stays installed")
             return True
@@ -83,6 +88,12 @@ class Replacement:
         wanted = self.wanted or {}
         claims: list[Claim] = self.resource.holdings(Stored(wanted, found), wanted)
         return any(claim.machine and may_be_same(claim.machine, undoing.machine) for claim in claims)
+
+
+def _until_then(error: errors.AvmaError, undoing: Undoing | None) -> errors.AvmaError:
+    """Return the error of a successor that cannot be created, with what remains of the old resource."""
+    old = f"the key …{undoing.key} of the old resource stays installed" if undoing else "the old resource stays"
+    return error.but(remedy=f"{error.remedy}; {old} until Pulumi can create the new one")
 
 
 def place_of(resource: Resource, identifier: str) -> str:

@@ -49,6 +49,21 @@ def test_another_name_of_the_same_host(serve, workspace):
     stack.run("preview", "--refresh", "--expect-no-changes")
 
 
+def test_a_resource_that_cannot_be_created_replaces_nothing(serve, workspace):
+    other = machine("hv02", "2022", "Datacenter", address(12), license={"key": HOST_KEY})
+    serve(estate(WEB, hosts=(other,), license={"key": HOST_KEY}))
+    program = {"hv01": host_license(), "web01": vm_activation("web01")}
+    stack = workspace(program)
+    stack.run("up", "--yes", "--skip-preview")
+    moved = {"type": "avma:VmActivation", "properties": {"hosts": [address(12)], "vmName": "web01"}}
+    stack.write_resources({**program, "web01": moved})
+    failed = stack.run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert "old resource stays until Pulumi can create the new one" in failed.stdout
+    stack.write_resources(program)
+    stack.run("preview", "--expect-no-changes")
+
+
 def test_destroy_still_uninstalls(server, stack):
     stack.run("destroy", "--yes")
     assert server.machine("web01")["status"] == "Unlicensed"
