@@ -17,6 +17,7 @@ from avma.resources.licensing_steps import (
     ReadProduct,
     RefreshStatus,
     Step,
+    Wait,
 )
 from avma.resources.machine_license import drive
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
@@ -24,6 +25,7 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 WANTED, OTHER = "BCDFG-HJKMN-PQRTV-WXY23-46789", "BCDFG-HJKMN-PQRTV-WXY23-4678B"
 MAK, AVMA = LicenseChannel.MAK, LicenseChannel.AVMA
 WHERE = "hv01"
+ACTIVATING = "activate Windows"
 FINAL, NOT_BEGUN, PASSING = 0xC004C003, 0xC004FD00, 0x80041033
 
 
@@ -98,6 +100,7 @@ FAULTS = (
     TIMED_OUT,
     Fault("cancelled", of(errors.Cancelled)),
 )
+NAMED = {fault.name: fault for fault in FAULTS}
 GOALS = {
     "a key that can be used up": Goal(WANTED, channel=None),
     "a key without its activation": Goal(WANTED, activate=False),
@@ -261,13 +264,57 @@ def test_an_activation_that_never_shows_is_requested_once() -> None:
     assert changes(machine) == [Activate]
 
 
-def test_a_timeout_quotes_the_last_answer_of_windows() -> None:
+REFUSED_BEFORE = Fault(
+    "not begun", lambda: errors.LicensingFault(ACTIVATING, WHERE, "0xC004FD00", "wait for the host", NOT_BEGUN)
+)
+REPEATED = (LockMachine, ReadProduct, Activate, ReadProduct, Wait, ReadProduct, Activate, ReadProduct)
+"""The steps for an activation that Windows first puts off, and then accepts."""
+
+
+def attempt_repeated(faults: Mapping[int, Fault]) -> errors.AvmaError:
+    """Return the error of an activation that Windows first puts off, and that then has these faults."""
     goal = GOALS["a key that can be used up"]
-    not_begun = Fault("not begun", of(errors.LicensingFault, NOT_BEGUN))
-    machine = started(goal, STARTS["with the key"], {2: not_begun, 4: TIMED_OUT})
+    machine = started(goal, STARTS["with the key"], {REPEATED.index(Activate): REFUSED_BEFORE, **faults})
     _steps, error = attempt(goal, machine)
+    assert tuple(type(step) for step in machine.sent) == REPEATED[: max(faults) + 1]
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize("number", range(REPEATED.index(Activate) + 1, len(REPEATED) - 1))
+def test_a_timeout_quotes_the_last_answer_of_windows(number: int) -> None:
+    error = attempt_repeated({number: TIMED_OUT})
     assert isinstance(error, errors.TimedOut)
-    assert error.answer == "the answer, and the time is over"
+    assert (error.tried, error.answer) == (ACTIVATING, "0xC004FD00, and the time is over")
+    assert error.remedy == "wait for the host"
+
+
+@pytest.mark.parametrize("fault", ["cancelled", "unreachable", "denied"])
+@pytest.mark.parametrize("number", range(REPEATED.index(Activate) + 1, len(REPEATED) - 1))
+def test_another_error_after_a_refusal_quotes_it_too(number: int, fault: str) -> None:
+    error = attempt_repeated({number: NAMED[fault]})
+    assert type(error) is type(NAMED[fault].error())
+    assert error.answer == "the answer. The previous error was: 0xC004FD00"
+
+
+def test_a_timeout_in_doubt_quotes_the_refusal_before_the_last_request() -> None:
+    error = attempt_repeated({len(REPEATED) - 2: NAMED["lost"], len(REPEATED) - 1: TIMED_OUT})
+    assert isinstance(error, errors.TimedOut)
+    assert error.in_doubt
+    assert error.answer == (
+        "the provider requested the activation, but the answer, and then could not read the result: the time is over. "
+        "The previous error was: 0xC004FD00"
+    )
+
+
+@pytest.mark.parametrize("fault", ["cancelled", "unreachable", "timed out"])
+def test_a_failed_read_after_a_final_refusal_does_not_hide_it(fault: str) -> None:
+    goal = GOALS["a key that can be used up"]
+    final = Fault("final", lambda: errors.LicensingFault(ACTIVATING, WHERE, "0xC004C003", "buy a key", FINAL))
+    _steps, error = attempt(goal, started(goal, STARTS["with the key"], {2: final, 3: NAMED[fault]}))
+    assert type(error) is type(NAMED[fault].error())
+    assert error is not None
+    assert "0xC004C003" in error.answer
 
 
 def test_a_timeout_after_the_request_reports_that_it_was_sent() -> None:
@@ -289,11 +336,10 @@ def test_a_read_that_fails_after_a_change_names_the_change(change: type[Step], u
     machine = started(goal, start, {})
     attempt(goal, machine)
     number = next(number for number, step in enumerate(machine.sent) if isinstance(step, change))
-    named = {fault.name: fault for fault in FAULTS}
-    faults = {number + 1: named[unproven], **({number: named[sent]} if sent else {})}
+    faults = {number + 1: NAMED[unproven], **({number: NAMED[sent]} if sent else {})}
     _steps, error = attempt(goal, started(goal, start, faults))
     assert error is not None
-    assert type(error) is type(named[unproven].error())
-    assert error.tried == ("install the product key" if change is InstallKey else "activate Windows")
+    assert type(error) is type(NAMED[unproven].error())
+    assert error.tried == ("install the product key" if change is InstallKey else ACTIVATING)
     assert error.answer.startswith("the provider sent the key" if change is InstallKey else "the provider requested")
-    assert error.answer.endswith(f"and then could not read the result: {named[unproven].error().answer}")
+    assert error.answer.endswith(f"and then could not read the result: {NAMED[unproven].error().answer}")

@@ -216,7 +216,14 @@ class LicensingSteps:
             yield from self._wait_after(trouble, pause)
             waited += pause
             if trouble is not None and retry.did_not_begin(trouble) and not self.goal.is_activated(self.product):
-                trouble, waited = (yield from self._request_activation()), 0.0
+                trouble, waited = (yield from self._request_again(trouble)), 0.0
+
+    def _request_again(self, refusal: errors.AvmaError) -> Generator[Step, Product | None, errors.AvmaError | None]:
+        """Request the activation after a refusal, which every error quotes."""
+        try:
+            return (yield from self._request_activation())
+        except errors.AvmaError as end:
+            raise retry.quoting(refusal, end) from end
 
     def _wait_after(self, trouble: errors.AvmaError | None, pause: float) -> Steps:
         try:

@@ -35,7 +35,7 @@ class Attempts:
     errors, and the error of the last attempt.
 
     Raises:
-        TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
+        TimedOut: the deadline ends before or in the next attempt. The error quotes the last answer.
     """
 
     def __init__(self, context: Context, can_repeat: Callable[[errors.AvmaError], bool]) -> None:
@@ -45,6 +45,7 @@ class Attempts:
         self._pause = _FIRST_PAUSE
         self._number = 0
         self._broken = 0
+        self._last: errors.AvmaError | None = None
 
     def __enter__(self) -> None:
         self._number += 1
@@ -54,12 +55,20 @@ class Attempts:
         _ATTEMPT.reset(self._token)
         if not isinstance(error, errors.AvmaError):
             return False
+        if self._last is None or not self._is_cut_short(error):
+            self._last = error
+        elif isinstance(error, errors.TimedOut):
+            raise quoting(self._last, error) from error
         self._broken += _is_broken(error)
         tired = self._broken >= _BROKEN_ATTEMPTS or time.monotonic() - self._began > _PATIENCE
         if tired or not self._can_repeat(error):
             return False
-        self._wait(error)
+        self._wait(self._last)
         return True
+
+    def _is_cut_short(self, error: errors.AvmaError) -> bool:
+        """Return True if the deadline ended the attempt before the machine answered."""
+        return self._context.deadline.remaining() <= 0 and (isinstance(error, errors.TimedOut) or _is_broken(error))
 
     def _wait(self, last: errors.AvmaError) -> None:
         jittered = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests and keeps nothing secret
@@ -119,8 +128,16 @@ def noting_doubt() -> Iterator[None]:
         raise error.but(in_doubt=True) from error
 
 
-def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
-    """Return the error for an expired deadline, with the machine's last answer."""
+def quoting(last: errors.AvmaError, end: errors.AvmaError) -> errors.AvmaError:
+    """Return the error that ended an operation, with the machine's last answer before it.
+
+    An expired deadline is no reason of its own. So its error names the operation and the remedy of that answer, unless
+    a change is in doubt.
+    """
+    if last.answer in end.answer:
+        return end.but()
+    if end.in_doubt or not isinstance(end, errors.TimedOut):
+        return end.but(answer=f"{end.answer}. The previous error was: {last.answer}")
     answer = last.answer if end.answer in last.answer else f"{last.answer}, and {end.answer}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
@@ -143,7 +160,7 @@ def proof(tried: str, sent: str, lost: errors.AvmaError | None = None) -> Iterat
 def unproven(tried: str, sent: str, lost: errors.AvmaError | None, end: errors.AvmaError) -> errors.AvmaError:
     """Return the error for a change without a proof, see `proof`. If it did not begin, the read alone failed."""
     if lost is not None and not may_have_run(lost):
-        return quoting(lost, end) if isinstance(end, errors.TimedOut) else end.but()
+        return quoting(lost, end)
     doubt = f", but {lost.answer}" if lost is not None and lost.answer not in end.answer else ""
     answer = f"{sent}{doubt}, and then could not read the result: {end.answer}"
     return end.but(tried=tried, answer=answer, in_doubt=True)
