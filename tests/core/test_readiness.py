@@ -96,6 +96,13 @@ def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run
         run.activate()
 
 
+def test_a_time_limit_that_ends_in_an_attempt_quotes_the_last_error_of_the_guest(run):
+    wait = wait_for_guest.begin_wait(None, run.operation())
+    wait.note(errors.NotReady("connect", "web01", "the VM is off", "start it"))
+    with pytest.raises(errors.TimedOut, match=r"the VM is off, and the time is over. Start it"):
+        wait.note(errors.TimedOut("connect", "web01", "the time is over", "allow more time"))
+
+
 def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct, run):
     with pytest.raises(errors.LogonRefused, match=r"Windows \(build 20348\) has started.*Correct `guest.username`"):
         run.activate(guest=WRONG)

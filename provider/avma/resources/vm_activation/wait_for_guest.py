@@ -68,6 +68,8 @@ class GuestWait:
 
     def note(self, error: errors.AvmaError) -> None:
         """Record why the guest did not answer. Raise an error that does not pass with time."""
+        if isinstance(error, errors.TimedOut) and self.trouble is not None:
+            raise retry.quoting(self.trouble, error) from error
         if not (isinstance(error, errors.NotReady) or retry.may_pass(error)):
             raise error
         self.trouble = error
