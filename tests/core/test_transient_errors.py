@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import pytest
@@ -17,7 +17,9 @@ from avma.deadline import Deadline
 from avma.windows import licensing
 from avma.windows.licensing import LicensingReader
 from avma.windows.machines import Machines
+from avma.windows.powershell import load
 from avma.wsman.envelope import CimMethod
+from avma.wsman.runspaces import Runspaces
 from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
@@ -44,6 +46,16 @@ def test_a_read_that_is_refused_until_the_timeout_quotes_the_last_answer(estate,
     over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s expired")
     with closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:
         LicensingReader(cim).read(unpaused(5))
+
+
+def test_a_script_that_is_refused_until_the_timeout_quotes_the_last_answer(estate, configuration):
+    runspaces, script = Runspaces(resolve(HV01, configuration), WinrmPipe), load("server-avma-manager")
+    with ExitStack() as stack:
+        stack.callback(runspaces.close, PATIENCE)
+        runspaces.run(Context("run a script", "hv01", Deadline(PATIENCE)), script, {})
+        estate.faults("hv01", [{"operation": "Pipeline/Command", "answer": "unavailable"}])
+        with pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s expired"):
+            runspaces.run(Context("run a script", "hv01", unpaused(5)), script, {})
 
 
 def test_tls_to_a_plain_port_that_is_silent_loses_no_answer(configuration):

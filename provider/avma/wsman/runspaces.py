@@ -177,7 +177,7 @@ class Runspaces:
             try:
                 return self._run(pool, call)
             except errors.AvmaError:
-                if call.started:
+                if call.started or call.context.deadline.is_over:
                     raise
         return self._run(self._open(call), call)
 
