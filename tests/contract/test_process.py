@@ -14,6 +14,7 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
+from avma import errors
 from avma.resources.resource import Operation
 from avma.windows.machines import Machines
 from contract.harness import UNKNOWN, Calls, FakeEngine, Provider, failure, struct
@@ -159,6 +160,10 @@ def test_large_messages_pass(calls: Calls) -> None:
         assert calls.check({"room": "lab", "label": label}).inputs["label"] == label
 
 
+ENDLESS = 100 * PATIENCE
+"""Seconds that an operation would wait by itself, far longer than a test waits for it."""
+
+
 def error_of(call: grpc.Future[Any]) -> grpc.RpcError:
     """Wait until the call fails, and return its error."""
     error = call.exception(timeout=PATIENCE)
@@ -182,6 +187,34 @@ def test_the_plugin_does_not_limit_the_calls_under_way(shelf: Shelf) -> None:
     provider.stop()
 
 
+class Endless:
+    """Creations that wait far longer than a test. Only the end of a call or of the run ends them.
+
+    `ends` has the error that ended each of them.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.ends: Queue[errors.AvmaError] = Queue()
+        self._begun = threading.Semaphore(0)
+        shelf.script = self._wait
+
+    def begin(self, calls: Calls) -> grpc.Future[Any]:
+        """Begin a creation, and return its call once it waits."""
+        properties = struct({"room": "lab"})
+        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=properties, timeout=ENDLESS)
+        call: grpc.Future[Any] = calls.stub.Create.future(request)
+        assert self._begun.acquire(timeout=PATIENCE)
+        return call
+
+    def _wait(self, _name: str, operation: Operation) -> None:
+        self._begun.release()
+        try:
+            operation.deadline.wait(ENDLESS, "wait for the paint", "lab")
+        except errors.AvmaError as error:
+            self.ends.put(error)
+            raise
+
+
 class TestCancel:
     """Cancel, with every worker busy."""
 
@@ -202,7 +235,7 @@ class TestCancel:
 
         def wait(_name: str, operation: Operation) -> None:
             begun.release()
-            operation.deadline.wait(60, "wait for the paint", "lab")
+            operation.deadline.wait(ENDLESS, "wait for the paint", "lab")
 
         shelf.script = wait
         request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
@@ -246,22 +279,10 @@ class TestCancel:
             assert "the run was canceled" in message
 
     def test_an_operation_ends_with_its_call_and_others_go_on(self, calls: Calls, shelf: Shelf) -> None:
-        begun, ended = threading.Semaphore(0), threading.Event()
-
-        def wait(_name: str, operation: Operation) -> None:
-            begun.release()
-            try:
-                operation.deadline.wait(60, "wait for the paint", "lab")
-            finally:
-                ended.set()
-
-        shelf.script = wait
-        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
-        first, second = (calls.stub.Create.future(request) for _ in range(2))
-        for _ in range(2):
-            assert begun.acquire(timeout=PATIENCE)
+        endless = Endless(shelf)
+        first, second = (endless.begin(calls) for _ in range(2))
         first.cancel()
-        assert ended.wait(PATIENCE)
+        assert isinstance(endless.ends.get(timeout=PATIENCE), errors.Cancelled)
         assert not second.done()
         calls.stub.Cancel(Empty())
         assert error_of(second).code() is grpc.StatusCode.ABORTED
@@ -269,22 +290,11 @@ class TestCancel:
     def test_an_operation_ends_with_the_connection_of_its_engine(
         self, calls: Calls, provider: Provider, shelf: Shelf
     ) -> None:
-        begun, ended = threading.Event(), threading.Event()
-
-        def wait(_name: str, operation: Operation) -> None:
-            begun.set()
-            try:
-                operation.deadline.wait(60, "wait for the paint", "lab")
-            finally:
-                ended.set()
-
-        shelf.script = wait
-        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
+        endless = Endless(shelf)
         # Keep a reference: gRPC cancels an unreferenced call.
-        call = calls.stub.Create.future(request)
-        assert begun.wait(PATIENCE)
+        call = endless.begin(calls)
         provider.channel.close()
-        assert ended.wait(PATIENCE)
+        assert isinstance(endless.ends.get(timeout=PATIENCE), errors.Cancelled)
         assert call.exception(timeout=PATIENCE)
 
     def test_the_next_run_of_an_attached_process_is_not_cancelled(
