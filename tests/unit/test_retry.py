@@ -8,8 +8,9 @@ import pytest
 
 from avma import errors
 from avma.context import Context
+from avma.deadline import Deadline
 from avma.wsman import retry
-from waiting import unpaused
+from waiting import SkippedPauses, unpaused
 
 BUSY = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
 LOST = errors.AnswerLost("read", "hv01", "no answer in time", "check the machine")
@@ -66,3 +67,23 @@ def test_a_timeout_that_the_machine_reports_is_its_last_answer() -> None:
     with pytest.raises(errors.TimedOut) as caught:
         repeat(iter([refusing(BUSY), refusing(HELD)]), Context("read", "hv01", unpaused(SECONDS)))
     assert caught.value is HELD
+
+
+class Recorded(SkippedPauses):
+    """A cancellation whose pauses end at once, with a record of their lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float) -> bool:
+        self.pauses.append(timeout)
+        return super().wait(timeout)
+
+
+def test_the_pauses_double_up_to_the_longest_and_have_jitter() -> None:
+    recorded, longest = Recorded(), [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    context = Context("read", "hv01", Deadline(600, recorded, recorded.clock))
+    repeat(iter([*[refusing(BUSY)] * len(longest), object]), context)
+    shares = [pause / most for pause, most in zip(recorded.pauses, longest, strict=True)]
+    assert 0.5 <= min(shares) < max(shares) <= 1.0
