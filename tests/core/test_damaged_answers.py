@@ -25,6 +25,7 @@ from core.test_authentication import ADDRESS, serving
 NAMESPACE, SERVICE = "root/cimv2", "SoftwareLicensingService"
 SEALED = b"multipart/encrypted"
 KEYS = {"Version": "10.0.20348.1"}
+BUSY = r"HTTP 503\). Wait, then run again. If the error persists, check that the WinRM service is running and not"
 
 
 @contextmanager
@@ -87,7 +88,8 @@ def page(status: bytes, head: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("answer", "error", "told"),
     [
-        (page(b"503 Busy", b"Server: Microsoft-HTTPAPI/2.0\r\n"), errors.ServiceBusy, "HTTP 503"),
+        (page(b"503 Busy", b"Server: Microsoft-HTTPAPI/2.0\r\n"), errors.ServiceBusy, BUSY),
+        (page(b"503 Busy"), errors.ServiceBusy, BUSY),
         (page(b"500 Oops"), errors.UnexpectedAnswer, "HTTP 500 instead"),
         (page(b"502 Bad Gateway"), errors.Unreachable, "HTTP 502 instead.*load balancer"),
         (page(b"302 Found", b"Location: http://127.0.0.1:1/\r\n"), errors.Unreachable, r"redirect \(HTTP 302\)"),
