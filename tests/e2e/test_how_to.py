@@ -17,8 +17,11 @@ import yaml
 from markdown_it import MarkdownIt
 
 from avma_simulator import load_estate, running
+from core.silence import Silence
 from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, machine
+from e2e.interrupting import up
 from loopback import address, relocated
+from waiting import PATIENCE
 from workspace import ROOT, Workspace
 
 GUIDES = ROOT / "docs" / "how-to"
@@ -111,6 +114,33 @@ def configured(guide: str, folder: Path, program: str) -> Workspace:
 
 def test_every_guide_is_played_or_known_to_be_no_play() -> None:
     assert {page.stem for page in GUIDES.glob("*.md")} - set(ESTATES) == {"hardening", "interrupted-run", "one-machine"}
+
+
+def test_the_guide_on_interrupted_runs_completes_a_run_that_was_killed_in_an_activation(serve, tmp_path: Path) -> None:
+    silence = Silence("hv01", "Activate", after=True)
+    server = serve(estate(ESTATES["first-host"]), silence.service)
+    stack = configured("first-host", tmp_path / "pulumi", *blocks("first-host", "yaml"))
+    stack.environment["AVMA_HTTPS"] = "false"
+    killed = up(stack)
+    assert silence.begun.wait(PATIENCE)
+    killed.process.kill()
+    killed.process.wait(PATIENCE)
+    silence.end()
+    killed.output()
+
+    again, cancel, refresh, check = (block.strip() for block in blocks("interrupted-run", "console"))
+    locked, pending, note = blocks("interrupted-run", "text")[0].splitlines()
+    assert locked in play(again, stack).stdout
+    done(cancel, stack)
+    told = done(again, stack)
+    assert pending in told
+    assert note.rpartition("::")[2] in told
+    assert stack.export()["deployment"]["pending_operations"]
+    done(refresh, stack)
+    assert "pending_operations" not in stack.export()["deployment"]
+    assert "pending" not in done(check, stack)
+    assert server.machine("web01")["activatedByHost"] == "HV01"
+    assert server.counts()["hv01"]["operations"]["Invoke SoftwareLicensingProduct/Activate"] == 1
 
 
 @pytest.mark.parametrize("guide", ESTATES)
