@@ -134,5 +134,6 @@ class Configuration(HostSettings):
             ca_cert=self.ca_cert,
             connect_timeout=self.connect_timeout,
             operation_timeout=self.operation_timeout,
+            sources=self.sources,
         )
         return Guest(**merged(guest, self.guest, inherited))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from avma import characters, deadline, errors
@@ -47,6 +47,8 @@ class Connection:
     """The session configuration with only the scripts of this provider, empty for the default of Windows."""
     prefix: str = ""
     """The text before property names in errors, for example "guest."."""
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """See `Settings.sources`."""
 
     def __post_init__(self) -> None:
         """Raise InvalidHost unless `ipaddress` and the system resolver read the address alike.
@@ -65,10 +67,11 @@ class Connection:
     def setting(self, name: str, value: object = None) -> str:
         """Return a reference to a setting of the connection, for errors. See `avma.wording.setting`.
 
-        The address of a host is not in the provider's configuration, so its path begins with its record.
+        Without a value to set, it names the environment variable of its current value. The address of a host is not in
+        the provider's configuration, so its path begins with its record.
         """
         prefix = self.prefix or ("connection." if name == "address" else "")
-        return setting(f"{prefix}{name}", value)
+        return setting(f"{prefix}{name}", value, self.sources.get(name) if value is None else None)
 
     @property
     def where(self) -> str:
@@ -120,6 +123,7 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         operation_timeout=deadline.seconds(given.get("operation_timeout", OPERATION_TIMEOUT)),
         configuration_name=_restricted(given.get("configuration_name", "")),
         prefix=prefix,
+        sources=given["sources"],
     )
     _require_safe_logon(connection, given)
     return connection
@@ -130,6 +134,12 @@ def _restricted(configuration_name: str) -> str:
     return "" if configuration_name.lower() == DEFAULT_CONFIGURATION.lower() else configuration_name
 
 
+def account_settings(prefix: str, sources: Mapping[str, str]) -> str:
+    """Return the settings of an account, as errors name them. `prefix`: see `resolve`. See `Settings.sources`."""
+    names = ("username", "password")
+    return " and ".join(setting(f"{prefix}{name}", variable=sources.get(name)) for name in names)
+
+
 def missing_account(prefix: str, username: str | None, password: str | None) -> tuple[str, str] | None:
     """Return the missing part of an account and the remedy, or None if it is complete. `prefix`: see `resolve`."""
     account = {"username": username, "password": password}
@@ -137,15 +147,18 @@ def missing_account(prefix: str, username: str | None, password: str | None) -> 
     if not missing:
         return None
     names = " and ".join(setting(f"{prefix}{name}") for name in missing)
-    remedy = _to_set(names, prefix)
+    remedy = _to_set(missing, prefix)
     empty = next((name for name in missing if account[name] is not None), None)
     if empty is not None:
         return f"{setting(f'{prefix}{empty}')} is empty", remedy
     return f"{names} {'is' if len(missing) == 1 else 'are'} not set", remedy
 
 
-def _to_set(names: str, prefix: str) -> str:
-    return f"set {names}{where_to_set(prefix.removesuffix('.') or 'connection')}"
+def _to_set(names: Sequence[str], prefix: str) -> str:
+    """Return the remedy for missing settings: all places in which they can be set."""
+    named = " and ".join(setting(f"{prefix}{name}") for name in names)
+    variables = ", ".join(f"AVMA_{prefix}{name}".replace(".", "_").upper() for name in names)
+    return f"set {named}{where_to_set(prefix.removesuffix('.') or 'connection', variables)}"
 
 
 def _has_advice(reason: str) -> bool:
@@ -172,11 +185,11 @@ def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple
     if connection.auth is Auth.CERTIFICATE:
         if not connection.client_cert or not connection.client_key:
             both = f"{named('client_cert')} and {named('client_key')}"
-            yield f"{both} are not both set", _to_set(both, prefix)
+            yield f"{both} are not both set", _to_set(("client_cert", "client_key"), prefix)
     elif connection.auth is Auth.KERBEROS:
         if connection.password and not connection.username and not connection.kerberos_keytab:
             answer = f"{named('password')} is set, but {named('username')} is not"
-            yield answer, _to_set(named("username"), prefix)
+            yield answer, _to_set(("username",), prefix)
     else:
         missing = missing_account(prefix, given.get("username"), given.get("password"))
         if missing is not None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from avma.properties import Choice, Property, properties
+from avma.settings import Settings
 from avma.wording import setting
+
+S = TypeVar("S", bound=Settings)
 
 
 def from_environment(record: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -33,7 +37,20 @@ def complete(values: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[st
 def source_of(record: type, path: str, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
     """Return a setting as errors name it: its property, and the environment variable if the value came from it."""
     variable = None if _has(given, path) else _variables(record, environment).get(path)
-    return setting(path) if variable is None else f"{setting(path)} (from {variable})"
+    return setting(path, variable=variable)
+
+
+def with_sources(settings: S, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> S:
+    """Return settings that name the environment variables of their values, except those that the user has given."""
+    sources: dict[str, str] = {}
+    nested: dict[str, Any] = {}
+    for prop in properties(type(settings)):
+        value, own, variable = getattr(settings, prop.name), given.get(prop.name), _variable(prop, environment)
+        if isinstance(value, Settings):
+            nested[prop.name] = with_sources(value, own or {}, environment)
+        elif variable is not None and own is None:
+            sources[prop.name] = variable
+    return replace(settings, sources=sources, **nested)
 
 
 def text_value(prop: Property, text: str) -> Any:

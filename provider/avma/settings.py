@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from avma import deadline
 from avma.addresses import host_name_error
 from avma.characters import hidden_error
-from avma.properties import Choice, declare
+from avma.properties import Choice, declare, properties
 from avma.wording import setting
 
 HTTP_PORT = 5985
@@ -111,6 +111,8 @@ def port_error(port: float) -> str | None:
 class Settings:
     """Connection settings for WinRM. Omitted settings come from the provider configuration."""
 
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
+    """The environment variable of each value from the environment, by attribute, for errors."""
     port: int | None = declare(
         "The TCP port of the WinRM listener.",
         default=None,
@@ -260,7 +262,11 @@ class AddressedSettings(Addressed, HostSettings):
 def merged(*layers: Settings | None) -> dict[str, Any]:
     """Return the values that are set in any of the layers, by attribute. The first layer wins."""
     values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for layer in reversed([layer for layer in layers if layer is not None]):
-        pairs = ((field.name, getattr(layer, field.name)) for field in fields(layer))
-        values.update({name: value for name, value in pairs if value is not None})
-    return values
+        pairs = ((prop.name, getattr(layer, prop.name)) for prop in properties(type(layer)))
+        own = {name: value for name, value in pairs if value is not None}
+        values.update(own)
+        sources = {name: variable for name, variable in sources.items() if name not in own}
+        sources.update({name: variable for name, variable in layer.sources.items() if name in own})
+    return {**values, "sources": sources}

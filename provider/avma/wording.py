@@ -31,13 +31,15 @@ def _phrase(neutral: str, *arguments: str) -> str:
     return f"{_BEGIN}{_SEPARATOR.join((neutral, *arguments))}{_END}"
 
 
-def setting(path: str, value: object = None) -> str:
+def setting(path: str, value: object = None, variable: str | None = None) -> str:
     """Return a reference to a property: its path of Python names, and a value to set, if there is one.
 
-    `setting("guest.https", False)` is `guest.https: false` in backticks.
+    `setting("guest.https", False)` is `guest.https: false` in backticks. `variable` is the environment variable of its
+    current value.
     """
     words = () if value is None else (_written(value),)
-    return _phrase(_SETTING, path, *words)
+    part = _phrase(_SETTING, path, *words)
+    return part if variable is None else f"{part} (from {variable})"
 
 
 def function(name: str) -> str:
@@ -72,14 +74,17 @@ ALLOW_MORE_TIME = _phrase("allow more time")
 """An imperative: the operation needs a longer time limit."""
 TIME_LIMIT = _phrase("the time limit of the operation")
 """A noun: the setting of the time limit of one operation."""
-_PLACES = " in the settings of the provider, or in its `{}`"
+_PLACES = " in the settings of the provider, in its `{}`, or in the environment ({})"
 WHERE_TO_SET = _phrase(_PLACES)
 """The key of `where_to_set` in `Wording.phrases`."""
 
 
-def where_to_set(section: str) -> str:
-    """Return an adverbial with a space before it: the places of a setting. `section`: its record on a resource."""
-    return _phrase(_PLACES, section)
+def where_to_set(section: str, variables: str) -> str:
+    """Return an adverbial with a space before it: the places of some settings.
+
+    `section` is their record on a resource. `variables` are their environment variables.
+    """
+    return _phrase(_PLACES, section, variables)
 
 
 ONLY_FORGETS = _phrase("only the state forgets the resource")
@@ -143,7 +148,7 @@ class Wording:
             return self.setting(argument, value)
         if kind == _FUNCTION:
             return f"`{self.function(argument)}`"
-        return self.phrases.get(_phrase(kind), kind).replace("{}", argument)
+        return self.phrases.get(_phrase(kind), kind).replace("{}", argument, 1).replace("{}", value or "")
 
 
 NEUTRAL = Wording()

@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma.configuration import Configuration
-from avma.environment import complete, from_environment, source_of, text_value
+from avma.environment import complete, from_environment, source_of, text_value, with_sources
 from avma.properties import InvalidProperty, Property, build, known, properties, validate
 from avma.wording import camel_case
 from pulumi_resource_avma import PACKAGE, diff
@@ -73,7 +73,7 @@ class ProviderConfig:
         values = complete(given, from_environment(self._record))
         self._learn(values)
         self._require_usable(values, decoded.rejected, given)
-        self._session.configuration = build(self._record, values)
+        self._session.configuration = with_sources(build(self._record, values), given)
         if _insecure(values) or _insecure(values.get("guest")):
             self._session.log.warning(INSECURE, request.urn)
 

@@ -27,7 +27,7 @@ PULUMI = Wording(
         wording.REPLACE: "run `pulumi up --replace` with this resource's URN",
         wording.ALLOW_MORE_TIME: "allow more time with the resource option `customTimeouts`",
         wording.TIME_LIMIT: "the resource option `customTimeouts`",
-        wording.WHERE_TO_SET: " in the provider's configuration, or in `{}` of the resource",
+        wording.WHERE_TO_SET: " in the provider's configuration, in `{}` of the resource, or in the environment ({})",
         wording.ONLY_FORGETS: "Pulumi only removes the resource from its state",
         wording.DEPEND_ON_IT: "list it in `dependsOn` of this resource",
         wording.CONFIGURATION: "`pulumi config set avma:NAME`",

@@ -150,6 +150,16 @@ class TestConfigure:
         monkeypatch.setenv("AVMA_GUEST_PASSWORD", "environment-pass")
         assert self.configured(unconfigured).guest == GuestDefaults(password="environment-pass")
 
+    def test_the_configuration_names_the_variables_of_its_values(
+        self, unconfigured: Calls, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AVMA_USERNAME", "from-environment")
+        monkeypatch.setenv("AVMA_PASSWORD", "environment-pass")
+        monkeypatch.setenv("AVMA_GUEST_PASSWORD", "environment-pass")
+        configuration = self.configured(unconfigured, username="from-user")
+        assert configuration.sources == {"password": "AVMA_PASSWORD"}
+        assert configuration.effective_guest(None).sources == {"password": "AVMA_GUEST_PASSWORD"}
+
     def test_a_variable_for_guests_that_cannot_be_used_is_named(
         self, unconfigured: Calls, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from avma import errors, keys
+from avma.environment import with_sources
 from avma.keys import KeyKind
 from avma.properties import UNKNOWN
 from avma.resources import host_state
@@ -158,6 +160,19 @@ def test_a_change_of_bookkeeping_inputs_connects_to_no_machine(estate, run):
 def test_a_preview_warns_before_a_license_is_replaced(estate, run):
     run.host.probe({"host": LICENSED, "product_key": HOST_KEY}, run.operation())
     assert f"will replace key …{keys.partial(OTHER_KEY)} (RETAIL), which licenses the host now" in run.told[-1]
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [({}, "`password` (from AVMA_PASSWORD)"), ({"connection": {"password": "Wrong-Horse-9"}}, "`password`")],
+)
+def test_a_wrong_password_names_the_variable_of_its_value(estate, run, own, named):
+    variables = {"AVMA_PASSWORD": "Wrong-Horse-8"}
+    configuration = replace(run.configuration, password=variables["AVMA_PASSWORD"])
+    run.configuration = with_sources(configuration, {}, variables)
+    with pytest.raises(errors.LogonRefused) as caught:
+        run.license(**own)
+    assert f"Check `username` and {named}. " in str(caught.value)
 
 
 def test_two_resources_for_one_host_activate_it_once(estate, run):

@@ -11,6 +11,7 @@ import pytest
 
 from avma import errors
 from avma.configuration import GuestDefaults
+from avma.environment import with_sources
 from avma.resources import guest_access
 from avma.resources.resource import Stored
 from avma.resources.vm_activation import wait_for_guest
@@ -108,6 +109,15 @@ def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct,
         run.activate(guest=WRONG)
     assert direct.counts()["hv01"]["pipelines"] == 1
     assert not [text for text in run.told if WRONG["password"] in text]
+
+
+def test_an_account_from_the_environment_that_a_started_guest_rejects_names_its_variables(direct, run):
+    run.configuration = replace(run.configuration, guest=replace(run.configuration.guest, **WRONG))
+    variables = {"AVMA_GUEST_USERNAME": ADMINISTRATOR, "AVMA_GUEST_PASSWORD": WRONG["password"]}
+    run.configuration = with_sources(run.configuration, {}, variables)
+    named = r"Correct `guest.username` \(from AVMA_GUEST_USERNAME\) and `guest.password` \(from AVMA_GUEST_PASSWORD\)"
+    with pytest.raises(errors.LogonRefused, match=named):
+        run.activate()
 
 
 @pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])

@@ -191,7 +191,8 @@ def test_a_refusal_of_a_machine_says_what_to_do_and_holds_no_secret(program):
     program.environment["AVMA_PASSWORD"] = "not the password"
     refused = program.run("up")
     assert refused.returncode != 0
-    assert "the service rejected the sign-in of Administrator (401). Check `username` and `password`" in refused.stdout
+    assert "the service rejected the sign-in of Administrator (401)" in refused.stdout
+    assert "Check `username` (from AVMA_USERNAME) and `password` (from AVMA_PASSWORD)" in refused.stdout
     assert "not the password" not in refused.stdout
 
 

@@ -5,9 +5,10 @@ import pytest
 from avma import errors
 from avma.configuration import Configuration, Guest, GuestDefaults
 from avma.connection import resolve
-from avma.environment import from_environment
-from avma.properties import properties
-from avma.settings import AddressedSettings, Auth, Settings
+from avma.environment import complete, from_environment, with_sources
+from avma.properties import build, properties
+from avma.settings import AddressedSettings, Auth, HostSettings, Settings
+from avma.wording import NEUTRAL
 from avma_cli.wording import COMMANDS
 from pulumi_resource_avma.wording import PULUMI
 
@@ -68,8 +69,17 @@ def test_an_incomplete_account_names_what_is_missing(settings, words):
 @pytest.mark.parametrize(
     ("prefix", "pulumi", "command"),
     [
-        ("", f"Set `username` {IN_PROVIDER}, or in `connection` of the resource.", "Set `--username`."),
-        ("guest.", f"Set `guest.username` {IN_PROVIDER}, or in `guest` of the resource.", "Set `--guest-username`."),
+        (
+            "",
+            f"Set `username` {IN_PROVIDER}, in `connection` of the resource, or in the environment (AVMA_USERNAME).",
+            "Set `--username`.",
+        ),
+        (
+            "guest.",
+            f"Set `guest.username` {IN_PROVIDER}, in `guest` of the resource, or in the environment "
+            "(AVMA_GUEST_USERNAME).",
+            "Set `--guest-username`.",
+        ),
     ],
 )
 def test_only_a_program_has_several_places_for_a_setting(prefix, pulumi, command):
@@ -136,6 +146,40 @@ def test_environment_of_guests():
     environment = {"AVMA_GUEST_PASSWORD": "x", "AVMA_GUEST_HTTPS": "false", "AVMA_PASSWORD": "y", "HYPERV_PORT": "1"}
     read = from_environment(Configuration, environment)
     assert read == {"password": "y", "port": 1, "guest": {"password": "x", "https": False}}
+
+
+def test_a_missing_account_names_its_variables_once():
+    with pytest.raises(errors.InvalidInput) as caught:
+        resolve("web01", Guest(), prefix="guest.")
+    remedy = PULUMI.render(caught.value.remedy)
+    assert remedy.endswith("or in the environment (AVMA_GUEST_USERNAME, AVMA_GUEST_PASSWORD)")
+
+
+def test_each_setting_of_hosts_has_a_variable_with_its_name():
+    for prop in properties(HostSettings):
+        assert prop.rule.environment[0] == f"AVMA_{prop.name.upper()}"
+
+
+def test_errors_name_the_variable_of_a_value_from_the_environment():
+    environment = {"AVMA_USERNAME": "a", "AVMA_PASSWORD": "b", "AVMA_CA_CERT": "c", "AVMA_GUEST_PASSWORD": "d"}
+    given = {"username": "own", "guest": {"username": "own"}}
+    values = complete(given, from_environment(Configuration, environment))
+    configuration = with_sources(build(Configuration, values), given, environment)
+    guest = configuration.effective_guest(Guest(https=False))
+    host = resolve("hv01", AddressedSettings(ca_cert="own"), configuration)
+    inside = resolve("web01", guest, prefix="guest.")
+    names = ("username", "password", "ca_cert")
+    assert [NEUTRAL.render(host.setting(name)) for name in names] == [
+        "`username`",
+        "`password` (from AVMA_PASSWORD)",
+        "`ca_cert`",
+    ]
+    assert [NEUTRAL.render(inside.setting(name)) for name in names] == [
+        "`guest.username`",
+        "`guest.password` (from AVMA_GUEST_PASSWORD)",
+        "`guest.ca_cert` (from AVMA_CA_CERT)",
+    ]
+    assert NEUTRAL.render(host.setting("password", "new")) == "`password: new`"
 
 
 def test_each_setting_of_guests_has_one_variable_of_their_own():

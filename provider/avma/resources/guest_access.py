@@ -191,7 +191,8 @@ def reading_together(
     settings = operation.configuration.effective_guest(guest)
     if settings.transport is Transport.WINRM or not (settings.username and settings.password):
         return nullcontext()
-    return host.reading_ahead(vms, Credential(settings.username, settings.password), operation.deadline)
+    account = Credential(settings.username, settings.password, settings.sources)
+    return host.reading_ahead(vms, account, operation.deadline)
 
 
 def _is_server(reports: Mapping[str, GuestFacts], vm: VirtualMachine) -> bool:
@@ -234,4 +235,4 @@ def _account(placement: Placement, guest: Guest | None, operation: Operation) ->
     missing = missing_account("guest.", settings.username, settings.password)
     if missing is not None:
         raise errors.InvalidInput("reach the guest", placement.where, *missing)
-    return Credential(settings.username or "", settings.password or "")
+    return Credential(settings.username or "", settings.password or "", settings.sources)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma import characters, errors
+from avma.connection import account_settings
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
@@ -193,10 +194,12 @@ class GuestWmi:
         return self._logon_failed(context, said, f"; if the credentials are correct, {_UPDATE}")
 
     def _logon_failed(self, context: Context, said: str, otherwise: str = "") -> errors.LogonUncertain:
-        answer = f"PowerShell Direct reported `{said}`: the credentials are wrong, or the guest is not ready yet"
+        account = self._account
+        wrong = f"the credentials of {account.username} are wrong"
+        answer = f"PowerShell Direct reported `{said}`: {wrong}, or the guest is not ready yet"
         remedy = (
-            f"check {setting('guest.username')} ({self._account.username}) and {setting('guest.password')}; "
-            f"if {self._name} is still starting, wait until Windows setup has finished; then {RUN_AGAIN}{otherwise}"
+            f"check {account_settings('guest.', account.sources)}; if {self._name} is still starting, wait until "
+            f"Windows setup has finished; then {RUN_AGAIN}{otherwise}"
         )
         return context.error(errors.LogonUncertain, answer, remedy)
 

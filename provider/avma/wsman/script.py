@@ -30,6 +30,8 @@ class Credential:
 
     username: str
     password: str = field(repr=False)
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """See `Settings.sources`."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from http.client import BadStatusLine, HTTPException, LineTooLong, RemoteDisconn
 import requests
 
 from avma import errors
-from avma.connection import Connection
+from avma.connection import Connection, account_settings
 from avma.deadline import CANCELED, RunIsOver, text_of
 from avma.errors import Distrust
 from avma.settings import AUTH_METHODS, HTTP_PORT, Auth, offered_methods
@@ -145,7 +145,7 @@ def _logon(exchange: HttpExchange) -> errors.LogonRefused:
         )
         return exchange.context.error(errors.LogonRefused, answer, remedy)
     who = connection.username or "the Kerberos account"
-    account = f"{connection.setting('username')} and {connection.setting('password')}"
+    account = account_settings(connection.prefix, connection.sources)
     remedy = f"check {account}; check that the account may sign in over the network"
     if auth is Auth.KERBEROS:
         remedy = "check that the account may sign in over the network, and that the machine is still in its domain"

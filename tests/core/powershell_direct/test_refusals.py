@@ -9,6 +9,7 @@ import pytest
 from avma import errors
 from avma.context import Context
 from avma.deadline import Deadline
+from avma.environment import with_sources
 from avma.resources.resource import Stored
 from avma.windows import powershell
 from avma.windows.powershell import PowerShell
@@ -30,6 +31,15 @@ def test_wrong_credentials_and_a_guest_that_is_not_ready_have_one_error(estate, 
     with pytest.raises(errors.LogonUncertain, match="If web01 is still starting, wait"):
         run.vm.read(f"{HOST}/web01", None, run.operation())
     assert invoked(estate) == []
+
+
+def test_a_wrong_password_from_the_environment_names_its_variable(estate, run):
+    given = {"guest": {"username": ADMINISTRATOR}}
+    run.configuration = with_sources(run.configuration, given, {"AVMA_GUEST_PASSWORD": GUEST_PASSWORD})
+    estate.setup("web01", 60)
+    named = r"Check `guest.username` and `guest.password` \(from AVMA_GUEST_PASSWORD\)\."
+    with pytest.raises(errors.LogonUncertain, match=named):
+        run.vm.read(f"{HOST}/web01", None, run.operation())
 
 
 def test_an_old_guest_that_does_not_tell_its_version(estate, run):

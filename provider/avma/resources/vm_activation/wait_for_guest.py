@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.configuration import READY_TIMEOUT, Guest
+from avma.connection import account_settings
 from avma.deadline import Deadline, seconds
 from avma.resources.guest_access import GuestState, may_be_provisioning, read_guest_state
 from avma.resources.placement import Placement, require_running, require_vm
@@ -26,7 +27,6 @@ _SHARE = 0.95
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _FIRST_BETWEEN_LOGONS, _LONGEST_BETWEEN_LOGONS = 60.0, 480.0
 """Seconds between two attempts with rejected credentials. They double after each attempt."""
-_CORRECT_ACCOUNT = f"correct {setting('guest.username')} and {setting('guest.password')}"
 _LOGONS = 3
 """Attempts with rejected credentials for a guest without a Data Exchange report, after Windows setup."""
 
@@ -39,6 +39,7 @@ class GuestWait:
         operation: the tools of the call.
         deadline: the end of the wait.
         more_time: the imperative to allow more time, for errors.
+        account: the settings of the guest's account, for errors.
         trouble: the last reason why the guest did not answer.
         build: the build of the guest, after it has reported it through Data Exchange.
         read_report: whether its Data Exchange report was read.
@@ -49,6 +50,7 @@ class GuestWait:
     operation: Operation
     deadline: Deadline
     more_time: str
+    account: str
     trouble: errors.AvmaError | None = None
     build: int | None = None
     read_report: bool = False
@@ -99,11 +101,13 @@ class GuestWait:
 
 def begin_wait(guest: Guest | None, operation: Operation) -> GuestWait:
     """Return a wait of the declared time for a guest."""
-    declared = seconds(operation.configuration.effective_guest(guest).ready_timeout or READY_TIMEOUT)
+    settings = operation.configuration.effective_guest(guest)
+    declared = seconds(settings.ready_timeout or READY_TIMEOUT)
     most = operation.deadline.remaining() * _SHARE
     in_setting = f"increase {setting('guest.ready_timeout')}"
     more_time = in_setting if declared <= most else ALLOW_MORE_TIME
-    return GuestWait(operation, operation.deadline.part(min(declared, most)), more_time)
+    account = account_settings("guest.", settings.sources)
+    return GuestWait(operation, operation.deadline.part(min(declared, most)), more_time, account)
 
 
 def wait_until_running(placement: Placement, hosts: Sequence[Server], wait: GuestWait) -> Placement:
@@ -224,7 +228,7 @@ def _progress(placement: Placement, wait: GuestWait) -> str:
 def _wrong_account(wait: GuestWait) -> errors.LogonRefused:
     where = wait.trouble.where if wait.trouble else ""
     answer = f"Windows (build {wait.build}) has started, as Data Exchange reports, and rejects the account"
-    return errors.LogonRefused(_TRIED, where, answer, _CORRECT_ACCOUNT)
+    return errors.LogonRefused(_TRIED, where, answer, f"correct {wait.account}")
 
 
 def _over(placement: Placement, wait: GuestWait) -> errors.AvmaError:
