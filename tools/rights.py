@@ -305,6 +305,7 @@ TABLES = (
             Row("`avma report --guest-transport winrm`", _HOST_AND_VMS, _GUEST_OVER_NETWORK),
             Row("`avma doctor`", _DIRECT),
             Row("`avma doctor --guest-transport winrm`", _HOST_AND_VMS),
+            Row("`avma doctor` on a node of a cluster", (*_DIRECT, Right.MSCLUSTER, Right.CLUSTER)),
         ),
         "Neither command changes a machine.",
     ),

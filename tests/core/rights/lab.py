@@ -18,10 +18,13 @@ from rights import Right
 ACCOUNT, PASSWORD = "svc-avma", "Correct-Horse-7"
 GUEST_ACCOUNT, GUEST_PASSWORD = "license-admin", "Battery-Staple-8"
 LICENSED, BARE, LOCAL, NODE, SECOND = (address(number) for number in range(31, 36))
-CLUSTER, LICENSED_CLUSTER = address(37), address(38)
+CLUSTER, LICENSED_CLUSTER, MEMBER, SECOND_MEMBER = address(37), address(38), address(39), address(40)
 LICENSED_LOCAL, SECOND_LOCAL, LOCAL_NODE, LOCAL_CLUSTER = (address(number) for number in range(51, 55))
-HOSTS = ("licensed", "second", "bare", "local", "node", "licensed-local", "second-local", "local-node")
-GUESTS = ("active", "fresh", "dark", "active-on-local", "fresh-on-local", "dark-on-local")
+_SERVERS = ("licensed", "second", "bare", "node", "member", "second-member")
+_MACHINES = ("local", "licensed-local", "second-local", "local-node")
+HOSTS = _SERVERS + _MACHINES
+_PLACES = ("", "-on-local", "-in-cluster")
+GUESTS = tuple(f"{name}{place}" for name in ("active", "fresh", "dark") for place in _PLACES)
 _HOST = f"http: {{port: 5985}}, username: {ACCOUNT}, password: {PASSWORD}, sessionConfigurations: [SERVER]"
 _LOCAL_HOST = _HOST.replace("SERVER", "AZURE_LOCAL")
 _LOCAL = "version: 23H2, edition: Azure Stack HCI"
@@ -39,6 +42,13 @@ hosts:
       {_HOST}, vms: [{{name: dark, {_GUEST}, address: {address(43)}, http: {{port: 5985}}, dataExchange: false}}]}}
   - {{name: bare, version: "2022", edition: Datacenter, address: {BARE}, {_HOST}}}
   - {{name: node, version: "2022", edition: Datacenter, address: {NODE}, {_HOST}}}
+  - {{name: member, version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, address: {MEMBER},
+      {_HOST}, vms: [
+        {{name: active-in-cluster, {_GUEST}, address: {address(47)}, http: {{port: 5985}}}},
+        {{name: fresh-in-cluster, {_GUEST}, address: {address(48)}, http: {{port: 5985}}}}]}}
+  - {{name: second-member, version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}},
+      address: {SECOND_MEMBER}, {_HOST}, vms: [
+        {{name: dark-in-cluster, {_GUEST}, address: {address(49)}, http: {{port: 5985}}, dataExchange: false}}]}}
   - {{name: local, {_LOCAL}, address: {LOCAL}, {_LOCAL_HOST}}}
   - {{name: licensed-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {LICENSED_LOCAL}, {_LOCAL_HOST}, vms: [
         {{name: active-on-local, {_GUEST}, address: {address(44)}, http: {{port: 5985}}}},
@@ -48,7 +58,7 @@ hosts:
   - {{name: local-node, {_LOCAL}, address: {LOCAL_NODE}, {_LOCAL_HOST}}}
 clusters:
   - {{name: cl01, nodes: [node], address: {CLUSTER}, http: {{port: 5985}}}}
-  - {{name: cl03, nodes: [licensed, second], address: {LICENSED_CLUSTER}, http: {{port: 5985}}}}
+  - {{name: cl03, nodes: [member, second-member], address: {LICENSED_CLUSTER}, http: {{port: 5985}}}}
   - {{name: cl02, nodes: [local-node], address: {LOCAL_CLUSTER}, http: {{port: 5985}}}}
 """
 _GROUPS = {

@@ -26,8 +26,10 @@ from core.rights.lab import (
     LICENSED_LOCAL,
     LOCAL,
     LOCAL_CLUSTER,
+    MEMBER,
     SECOND,
     SECOND_LOCAL,
+    SECOND_MEMBER,
     Act,
     Bench,
     Prepare,
@@ -55,6 +57,11 @@ _ON_AZURE_LOCAL: tuple[Wanted, Wanted, Wanted] = (
     _ACTIVE_ON_LOCAL,
     {"host": LICENSED_LOCAL, "vm_name": "fresh-on-local"},
     {"host": SECOND_LOCAL, "vm_name": "dark-on-local"},
+)
+_IN_CLUSTER: tuple[Wanted, Wanted, Wanted] = (
+    {"host": MEMBER, "vm_name": "active-in-cluster"},
+    {"host": MEMBER, "vm_name": "fresh-in-cluster"},
+    {"host": SECOND_MEMBER, "vm_name": "dark-in-cluster"},
 )
 _GUESTS_ON_WINDOWS: Wanted = {"hosts": [LICENSED], "include": ["active"]}
 _GUESTS_ON_AZURE_LOCAL: Wanted = {"hosts": [LICENSED_LOCAL], "include": ["active-on-local"]}
@@ -291,7 +298,7 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     "ClusterLicense on Azure Local": _cluster_operations(_ON_LOCAL_CLUSTER),
     "ClusterLicense on Azure Local with JEA": _cluster_operations(_ON_LOCAL_CLUSTER),
     "ClusterActivation through the hosts (PowerShell Direct)": _guests_of(*_ON_WINDOWS),
-    "ClusterActivation with `cluster` instead of `hosts`": _guests_of(*_ON_WINDOWS, cluster=LICENSED_CLUSTER),
+    "ClusterActivation with `cluster` instead of `hosts`": _guests_of(*_IN_CLUSTER, cluster=LICENSED_CLUSTER),
     "ClusterActivation through the hosts with JEA": _guests_of(*_ON_WINDOWS),
     "ClusterActivation over the network (`guest.transport: winrm`)": _guests_of(*_ON_WINDOWS),
     "ClusterActivation on Azure Local through the hosts": _guests_of(*_ON_AZURE_LOCAL),
@@ -317,7 +324,7 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     },
     "Functions on Azure Local": _local_functions(),
     "Functions on Azure Local with JEA": _local_functions(),
-    "Commands": _commands(LICENSED),
+    "Commands": {**_commands(LICENSED), "`avma doctor` on a node of a cluster": lambda bench: partial(_doctor, MEMBER)},
     "Commands on Azure Local": _commands(LICENSED_LOCAL),
     "Commands on Azure Local with JEA": _commands(LICENSED_LOCAL),
 }

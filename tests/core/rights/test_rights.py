@@ -68,6 +68,7 @@ def test_azure_local_has_each_operation_with_and_without_jea():
         "HostLicense: delete with `uninstallKey`",
         "Functions: `getAvmaKey`",
         "Functions: `getCompatibility`",
+        "Commands: `avma doctor` on a node of a cluster",
     }
     assert names(True, False) == names(True, True) == names(False, False) - elsewhere
 
