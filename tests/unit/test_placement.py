@@ -107,5 +107,8 @@ def test_a_vm_that_may_be_on_a_silent_host_is_no_missing_vm() -> None:
     down = errors.Unreachable("list", "h1", "no route", "check it")
     with pytest.raises(errors.Unreachable, match=r"no route, and the VM may be on this host.* in maintenance, move"):
         find(Host("h1", down, None), Host("h2", (), None))
+    canceled = errors.Cancelled("list", "h1", "the run was canceled", "run again")
+    with pytest.raises(errors.Cancelled, match=r"list: the run was canceled[.] Run again"):
+        find(Host("h1", canceled, None), Host("h2", (), None))
     with pytest.raises(errors.Unreachable, match=r"no route[.] Check it"):
         find(Host("h1", down, None))

@@ -112,7 +112,9 @@ def _search(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
 
 
 def _may_be_there(error: errors.AvmaError) -> errors.AvmaError:
-    """Return the error of a host without an answer, for a VM on none of the others."""
+    """Return the error of a host without an answer, for a VM that no host lists. A stopped run keeps its own words."""
+    if isinstance(error, errors.Cancelled):
+        return error
     answer = f"{error.answer}, and the VM may be on this host, because no other one lists it"
     remedy = f"{error.remedy}; if the host is in maintenance, move the VM to another host in {setting('hosts')}"
     return error.but(answer=answer, remedy=remedy)

@@ -153,7 +153,7 @@ def _refuse_unclear(
     unclear = unclear_guests(inputs, [guest.vm for guest in guests], stored_names)
     for guest in guests:
         if guest.vm.id in unclear:
-            remedy = f"use the GUIDs of the VMs in {setting('guests')}"
+            remedy = f"use the GUIDs of the VMs in {setting('guests')}, each of them once"
             answer = unclear[guest.vm.id]
             guest.refuse(errors.InvalidInput(_SELECTING, guest.placement.where, answer, remedy))
 
