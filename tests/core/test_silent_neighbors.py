@@ -9,9 +9,12 @@ import pytest
 
 from avma import errors
 from avma.configuration import Configuration, GuestDefaults
+from avma.deadline import Deadline
 from avma.functions.get_cluster_nodes import GetClusterNodes
+from avma.functions.get_host_vms import GetHostVms
 from avma.resources.cluster_activation.activation_resource import ClusterActivationResource
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
+from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from core.phases import causes, serving
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner
@@ -71,6 +74,20 @@ def test_a_guest_on_another_host_is_activated(tmp_path: Path, run: Runner) -> No
     with serving(tmp_path, ESTATE, Silence("n2", VMS)) as estate:
         VmActivationResource().create(wanted, run.operation())
         assert estate.machine("web01")["status"] == "Licensed"
+
+
+def test_a_recent_listing_of_the_other_host_leaves_no_more_time(tmp_path: Path, run: Runner) -> None:
+    """Another resource of the run has listed the other host, so only the silent one is asked."""
+    wanted = {"vm_name": "web01", "hosts": [N1, N2]}
+    with serving(tmp_path, ESTATE, Silence("n2", VMS)):
+        GetHostVms().call({"host": N1}, lambda: recent(run))
+        VmActivationResource().probe(wanted, recent(run))
+
+
+def recent(run: Runner) -> Operation:
+    """Return the tools of a preview, which accepts recent answers of machines."""
+    operation = run.operation()
+    return replace(operation, deadline=Deadline(LIMIT, run.cancellation, max_age=LIMIT))
 
 
 def test_the_other_nodes_are_licensed(tmp_path: Path, run: Runner) -> None:

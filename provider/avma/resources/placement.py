@@ -80,8 +80,8 @@ def _likely(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> _
 def _found_again(likely: _Likely, name_or_id: str, operation: Operation) -> Placement | None:
     """Return the VM if its likely host still runs it. If that host does not answer, the VM may be on another one."""
     try:
-        placement = _search([likely.host], name_or_id, operation)
-    except (errors.Cancelled, errors.TimedOut):
+        placement = _search([likely.host], name_or_id, operation.in_share())
+    except errors.Cancelled:
         raise
     except errors.AvmaError:
         return None
@@ -106,16 +106,21 @@ def _search(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
             listed += [Placement(vm, host) for vm in answer]
     found = [placement for placement in listed if _matches(placement.vm, name_or_id)]
     if not found and trouble:
-        raise trouble[0] if len(hosts) == 1 else _may_be_there(trouble[0])
+        raise trouble[0] if len(hosts) == 1 else _may_be_there(trouble)
     one = _one(found, name_or_id, hosts)
     return replace(one, listed=tuple(placement.vm for placement in listed)) if one else None
 
 
-def _may_be_there(error: errors.AvmaError) -> errors.AvmaError:
-    """Return the error of a host without an answer, for a VM that no host lists. A stopped run keeps its own words."""
+def _may_be_there(trouble: Sequence[errors.AvmaError]) -> errors.AvmaError:
+    """Return the error of the first host without an answer, for a VM that no other one lists.
+
+    A stopped run keeps its own words.
+    """
+    error, others = trouble[0], [each.where for each in trouble[1:]]
     if isinstance(error, errors.Cancelled):
         return error
-    answer = f"{error.answer}, and the VM may be on this host, because no other one lists it"
+    places = f"on this host or on {', '.join(others)}" if others else "on this host"
+    answer = f"{error.answer}, and the VM may be {places}, because no other host lists it"
     remedy = f"{error.remedy}; if the host is in maintenance, move the VM to another host in {setting('hosts')}"
     return error.but(answer=answer, remedy=remedy)
 
@@ -157,9 +162,9 @@ def _listings(hosts: Sequence[Server], operation: Operation) -> list[Sequence[Vi
     One that never answers leaves time for the rest of the operation.
     """
     unknown = [host for host in hosts if not host.has_fresh_virtual_machines(operation.deadline)]
+    in_time = operation.in_share() if len(hosts) > 1 else operation
     if len(unknown) <= 1:
-        return [_list_vms(host, operation) for host in hosts]
-    in_time = operation.in_share()
+        return [_list_vms(host, in_time) for host in hosts]
     with ThreadPoolExecutor(len(hosts)) as threads:
         return list(threads.map(lambda host: _list_vms(host, in_time), hosts))
 

@@ -166,11 +166,6 @@ def is_vm_id(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def without_vm_ids(text: str) -> str:
-    """Return a text without the ids of VMs in it."""
-    return _GUID.sub("", text)
-
-
 def canonical_vm_id(text: str) -> str | None:
     """Return a VM id in lower case and without braces. None if the text is not a GUID."""
     bare = text[1:-1] if text.startswith("{") and text.endswith("}") else text

@@ -1120,6 +1120,8 @@ type GuestActivation struct {
 	PartialProductKey *string `pulumi:"partialProductKey"`
 	// Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
 	Reason *string `pulumi:"reason"`
+	// The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
+	SettingsFrom *string `pulumi:"settingsFrom"`
 	// The activation of the guest. Example: `activated`.
 	State ActivationState `pulumi:"state"`
 	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
@@ -1199,6 +1201,11 @@ func (o GuestActivationOutput) PartialProductKey() pulumi.StringPtrOutput {
 // Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
 func (o GuestActivationOutput) Reason() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestActivation) *string { return v.Reason }).(pulumi.StringPtrOutput)
+}
+
+// The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
+func (o GuestActivationOutput) SettingsFrom() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GuestActivation) *string { return v.SettingsFrom }).(pulumi.StringPtrOutput)
 }
 
 // The activation of the guest. Example: `activated`.

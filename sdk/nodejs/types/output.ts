@@ -285,6 +285,10 @@ export interface GuestActivation {
      */
     reason?: string;
     /**
+     * The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
+     */
+    settingsFrom?: string;
+    /**
      * The activation of the guest. Example: `activated`.
      */
     state: enums.ActivationState;

@@ -794,6 +794,8 @@ class GuestActivation(dict):
             suggest = "license_status"
         elif key == "partialProductKey":
             suggest = "partial_product_key"
+        elif key == "settingsFrom":
+            suggest = "settings_from"
 
         if suggest:
             pulumi.log.warn(f"Key '{key}' not found in GuestActivation. Access the value via the '{suggest}' property getter instead.")
@@ -818,7 +820,8 @@ class GuestActivation(dict):
                  license_status: Optional['LicenseStatus'] = None,
                  managed: Optional[_builtins.bool] = None,
                  partial_product_key: Optional[_builtins.str] = None,
-                 reason: Optional[_builtins.str] = None):
+                 reason: Optional[_builtins.str] = None,
+                 settings_from: Optional[_builtins.str] = None):
         """
         One guest of a ClusterActivation. Properties that the provider could not read are absent.
 
@@ -834,6 +837,7 @@ class GuestActivation(dict):
         :param _builtins.bool managed: Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
         :param _builtins.str partial_product_key: The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         :param _builtins.str reason: Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
+        :param _builtins.str settings_from: The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
         """
         pulumi.set(__self__, "host", host)
         pulumi.set(__self__, "state", state)
@@ -857,6 +861,8 @@ class GuestActivation(dict):
             pulumi.set(__self__, "partial_product_key", partial_product_key)
         if reason is not None:
             pulumi.set(__self__, "reason", reason)
+        if settings_from is not None:
+            pulumi.set(__self__, "settings_from", settings_from)
 
     @_builtins.property
     @pulumi.getter
@@ -953,6 +959,14 @@ class GuestActivation(dict):
         Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
         """
         return pulumi.get(self, "reason")
+
+    @_builtins.property
+    @pulumi.getter(name="settingsFrom")
+    def settings_from(self) -> Optional[_builtins.str]:
+        """
+        The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
+        """
+        return pulumi.get(self, "settings_from")
 
 
 @pulumi.output_type

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from avma import errors
+from avma.resources.cluster_activation.activation_properties import GuestActivation
+from avma.resources.resource import Result
 from avma_simulator import EstateServer
 from core.runner import Runner, stored
 from core.whole_cluster.lab import NEW, RESOURCE, create, failed, guest_in, read, states, update
@@ -12,24 +14,44 @@ from core.whole_cluster.lab import NEW, RESOURCE, create, failed, guest_in, read
 ACCOUNT = {"username": "Root", "password": "Other-Word-9"}
 """The account of the guest that the program means. The VM with its name accepts it too, so a sign-in succeeds."""
 WANTED = {"include": ["d0", "evil"], "guests": {"d0": ACCOUNT}}
+NAMESAKES = "2 VMs are named d0"
 
 
 @pytest.fixture
-def evil(cluster: EstateServer) -> str:
-    """Create a VM on each node, and return the id of the one that gets the name of the other later."""
-    cluster.create("n2", {**NEW, **ACCOUNT, "name": "d0"})
+def right(cluster: EstateServer) -> str:
+    """Create the VM that the program means, and return its id."""
+    return str(cluster.create("n2", {**NEW, **ACCOUNT, "name": "d0"})["id"]).lower()
+
+
+@pytest.fixture
+def evil(cluster: EstateServer, right: str) -> str:
+    """Create a VM on the other node, and return its id. It gets the name of the right one later."""
+    del right
     return str(cluster.create("n1", {**NEW, **ACCOUNT, "name": "evil"})["id"]).lower()
+
+
+def state_of(result: Result, vm_id: str) -> str:
+    found: GuestActivation = next(each for each in result.outputs.guest_activations if each.vm_id == vm_id)
+    return found.state.value
+
+
+def sign_ins(cluster: EstateServer, vm_id: str) -> int:
+    """Return the number of sessions in a guest through its host, also of those that its Windows rejected."""
+    records = [record for name in ("n1", "n2") for record in cluster.module_log(name)]
+    return sum(record["parameter"] == "VMId" and record["value"].lower() == vm_id for record in records)
 
 
 def test_a_refresh_does_not_connect_to_the_namesake(cluster: EstateServer, run: Runner, evil: str) -> None:
     result = create(run, **WANTED)
     assert states(result) == {"d0": "activated", "evil": "unreachable"}
     cluster.rename("evil", "d0")
+    before = sign_ins(cluster, evil)
     found = read(run, result)
+    assert sign_ins(cluster, evil) == before
     by_id = {guest.vm_id: guest for guest in found.outputs.guest_activations}
     assert (by_id[evil].state.value, by_id[evil].license_status) == ("notActivated", None)
     assert {guest.state.value for vm_id, guest in by_id.items() if vm_id != evil} == {"activated"}
-    assert any("2 VMs are named d0" in line and "Use the GUIDs" in line for line in run.told)
+    assert any(NAMESAKES in line and "Use the GUID" in line for line in run.told)
 
 
 def test_an_update_activates_the_others(cluster: EstateServer, run: Runner, evil: str) -> None:
@@ -51,11 +73,93 @@ def test_the_host_of_the_right_vm_does_not_answer(cluster: EstateServer, run: Ru
     assert cluster.machine(evil)["status"] != "Licensed"
 
 
-def test_a_deletion_undoes_only_the_right_vm(cluster: EstateServer, run: Runner, evil: str) -> None:
+def test_the_right_vm_keeps_its_account_in_each_later_run(
+    cluster: EstateServer, run: Runner, right: str, evil: str
+) -> None:
+    result = create(run, **WANTED)
+    cluster.rename("evil", "d0")
+    before = sign_ins(cluster, evil)
+    again = read(run, read(run, result))
+    assert (state_of(again, right), state_of(again, evil)) == ("activated", "notActivated")
+    cluster.uninstall_key(right)
+    error = failed(lambda: update(run, again))
+    assert (state_of(error.state, right), state_of(error.state, evil)) == ("activated", "notActivated")
+    assert cluster.machine(right)["status"] == "Licensed"
+    assert sign_ins(cluster, evil) == before
+
+
+def test_an_entry_with_the_id_beside_the_name_gives_the_name_to_nobody(
+    cluster: EstateServer, run: Runner, right: str, evil: str
+) -> None:
+    result = create(run, **WANTED)
+    cluster.rename("evil", "d0")
+    guests, before = {"d0": ACCOUNT, right: ACCOUNT}, sign_ins(cluster, evil)
+    first = failed(lambda: update(run, result, guests=guests))
+    second = failed(lambda: update(run, first.state, guests=guests))
+    assert NAMESAKES in first.message
+    assert NAMESAKES in second.message
+    assert sign_ins(cluster, evil) == before
+
+
+def test_without_the_host_of_the_right_vm_its_name_leads_to_no_account(
+    cluster: EstateServer, run: Runner, right: str, evil: str
+) -> None:
+    """The state does not know the VMs yet."""
+    cluster.rename("evil", "d0")
+    cluster.power("n2", "off")
+    result = create(run, include=["d0", "web01"], guests={"d0": ACCOUNT})
+    assert states(result) == {"d0": "unreachable", "web01": "activated"}
+    assert any("the VM that `guests` names d0 may be on n2" in line for line in run.told)
+    cluster.power("n2", "running")
+    with pytest.raises(errors.AvmaError, match=NAMESAKES):
+        update(run, result)
+    assert sign_ins(cluster, evil) == 0
+    assert state_of(update(run, result, guests={right: ACCOUNT}), right) == "activated"
+
+
+def test_a_new_guest_is_activated_after_all_hosts_answer(cluster: EstateServer, run: Runner, right: str) -> None:
+    cluster.power("n1", "off")
+    result = create(run, include=["d0", "web02"], guests={"d0": ACCOUNT})
+    assert state_of(result, right) == "unreachable"
+    cluster.power("n1", "running")
+    result = update(run, result)
+    assert state_of(result, right) == "activated"
+    cluster.power("n1", "off")
+    cluster.uninstall_key(right)
+    assert state_of(update(run, result), right) == "activated"
+
+
+def test_a_deletion_undoes_only_the_right_vm(cluster: EstateServer, run: Runner, right: str, evil: str) -> None:
     result = create(run, **WANTED, on_delete="uninstallKey")
     cluster.rename("evil", "d0")
+    before = sign_ins(cluster, evil)
     RESOURCE.delete(result.identifier, stored(result), run.operation())
+    assert cluster.machine(right)["status"] == "Unlicensed"
+    assert sign_ins(cluster, evil) == before > 0
     assert not any("2 VMs are named" in line for line in run.told)
+
+
+def test_a_deletion_without_the_host_of_the_right_vm(cluster: EstateServer, run: Runner, right: str, evil: str) -> None:
+    """Somebody else activated the right VM, so the deletion is about its namesake alone."""
+    create(run, include=["d0"], guests={"d0": ACCOUNT})
+    both = {"d0": ACCOUNT, evil: ACCOUNT}
+    result = create(run, include=["d0", "evil"], guests=both, on_delete="uninstallKey")
+    result = update(run, result, guests={"d0": ACCOUNT})
+    cluster.rename("evil", "d0")
+    cluster.power("n2", "off")
+    before = sign_ins(cluster, evil)
+    with pytest.raises(errors.Unreachable, match="the VM that `guests` names d0 may be on n2"):
+        RESOURCE.delete(result.identifier, stored(result), run.operation())
+    assert sign_ins(cluster, evil) == before > 0
+
+
+def test_each_name_of_several_vms_is_an_error_of_its_own(cluster: EstateServer, run: Runner) -> None:
+    for name in ("d0", "e0"):
+        for node in ("n1", "n2"):
+            cluster.create(node, {**NEW, **ACCOUNT, "name": name})
+    guests = {"d0": ACCOUNT, "e0": ACCOUNT}
+    error = failed(lambda: create(run, include=["d0", "e0", "web01"], guests=guests))
+    assert (error.message.count(NAMESAKES), error.message.count("2 VMs are named e0")) == (1, 1)
 
 
 def test_a_vm_that_was_created_again_has_its_settings(cluster: EstateServer, run: Runner) -> None:

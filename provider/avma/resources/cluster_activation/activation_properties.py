@@ -177,6 +177,13 @@ class GuestActivation:
         example="HV01",
         volatile=True,
     )
+    settings_from: str | None = declare(
+        "The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM "
+        "the entry means.",
+        default=None,
+        example="web01",
+        volatile=True,
+    )
     managed: bool = declare(
         "Whether this resource has activated the guest. Only then can deleting the resource change the guest.",
         default=False,

@@ -18,7 +18,13 @@ from avma.resources.cluster_activation.activation_properties import (
     ClusterActivationInputs,
     GuestSettings,
 )
-from avma.resources.cluster_activation.guest_selection import guest_of, is_selected, settings_of, unclear_guests
+from avma.resources.cluster_activation.guest_selection import (
+    entry_of,
+    guest_of,
+    is_selected,
+    settings_of,
+    unclear_guests,
+)
 from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes, read_each
 from avma.resources.guest_access import GuestState, require_windows
 from avma.resources.placement import Placement
@@ -28,7 +34,6 @@ from avma.windows.computer import System
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Product
 from avma.windows.machine import Server
-from avma.wording import setting
 
 _TRIED = "find the guests"
 _SELECTING = "select the guests"
@@ -53,10 +58,12 @@ class FoundGuest:
     product: Product | None = None
     changed: bool = False
     """Whether this operation has changed it."""
+    settings_from: str | None = None
+    """See `GuestActivation.settings_from`."""
 
-    def refuse(self, error: errors.AvmaError) -> None:
-        """Do not connect to the guest. Its error is for the user to remove."""
-        self.state, self.reason, self.error = ActivationState.NOT_ACTIVATED, error.answer, error
+    def refuse(self, error: errors.AvmaError, state: ActivationState = ActivationState.NOT_ACTIVATED) -> None:
+        """Do not connect to the guest. Without another state, the error is for the user to remove."""
+        self.state, self.reason, self.error = state, error.answer, error
 
     @property
     def vm(self) -> VirtualMachine:
@@ -126,7 +133,7 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     places = [found for found in _by_vm(listings) if _is_declared(inputs, found[0].vm.id, found[0].vm.name)]
     guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings) for each_vm in places]
     declared = {vm_id: values for vm_id, values in stored.items() if _is_still_declared(inputs, values)}
-    _refuse_unclear(guests, inputs, _stored_names(declared, listings, failed))
+    _refuse_unclear(guests, inputs, declared, listings, failed)
     lost = [each for each in _lost(guests, stored, listings, failed) if _is_still_declared(inputs, each.known)]
     away = {values.known.get("vm_id") for values in lost}
     present = sorted(
@@ -137,25 +144,27 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms])
 
 
-def _stored_names(
-    stored: Mapping[str, Values], listings: Sequence[_Listing], failed: Sequence[NodeState]
-) -> dict[str, str]:
-    """Return the names in the state that VMs still have, or may have on a host without an answer, by id."""
-    now = {vm.id: vm.name for listing in listings for vm in listing.vms}
-    names = {vm_id: str(values.get("vm_name")) for vm_id, values in stored.items() if vm_id in now or failed}
-    return {vm_id: name for vm_id, name in names.items() if now.get(vm_id, name).lower() == name.lower()}
-
-
 def _refuse_unclear(
-    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, stored_names: Mapping[str, str]
+    guests: Sequence[FoundGuest],
+    inputs: ClusterActivationInputs,
+    stored: Mapping[str, Values],
+    listings: Sequence[_Listing],
+    failed: Sequence[NodeState],
 ) -> None:
     """Refuse the guests whose accounts are not clear. The provider does not connect to them."""
-    unclear = unclear_guests(inputs, [guest.vm for guest in guests], stored_names)
+    listed = [vm for listing in listings for vm in listing.vms if _is_declared(inputs, vm.id, vm.name)]
+    entries = {vm_id: str(values.get("settings_from") or "") for vm_id, values in stored.items()}
+    unclear = unclear_guests(inputs, listed, entries, [node.name for node in failed])
     for guest in guests:
-        if guest.vm.id in unclear:
-            remedy = f"use the GUIDs of the VMs in {setting('guests')}, each of them once"
-            answer = unclear[guest.vm.id]
-            guest.refuse(errors.InvalidInput(_SELECTING, guest.placement.where, answer, remedy))
+        why = unclear.get(guest.vm.id)
+        if why is None:
+            continue
+        guest.settings_from = None
+        where = guest.placement.where
+        if why.may_pass:
+            guest.refuse(errors.Unreachable(_SELECTING, where, why.reason, why.remedy), ActivationState.UNREACHABLE)
+        else:
+            guest.refuse(errors.InvalidInput(_SELECTING, where, why.reason, why.remedy))
 
 
 def _lost(
@@ -222,6 +231,7 @@ def _found(
         settings=settings_of(inputs, place.vm),
         facts=hyperv.facts_of_vm(listing.facts, place.vm),
         known=known,
+        settings_from=entry_of(inputs, place.vm),
     )
     if len(running) > 1:
         names = " and ".join(each.node.name for each in listings if any(each.node.machine is p.host for p in running))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from avma.resources.cluster_activation.guest_listing import FoundGuest, Survey
 from avma.resources.cluster_activation.guest_work import TRIED
 from avma.resources.machine_license import license_outputs
 from avma.resources.resource import Operation
-from avma.windows.hyperv import to_running, without_vm_ids
+from avma.windows.hyperv import to_running
 from avma.windows.licensing import LicenseChannel
 from avma.wording import APPLY, NEXT_RUN, REFRESH, RUN_AGAIN, capitalized
 
@@ -57,6 +58,7 @@ def _activation(guest: FoundGuest, operation: Operation) -> GuestActivation:
         "state": guest.state,
         "reason": operation.rendered(guest.reason) or None,
         "managed": _is_managed(guest),
+        "settings_from": guest.settings_from,
         "guest_version": system.version if system else known.get("guest_version"),
         "guest_edition": system.edition if system else known.get("guest_edition"),
     }
@@ -148,17 +150,18 @@ def _listed(names: Sequence[str]) -> str:
 
 def _by_reason(guests: Iterable[FoundGuest]) -> list[list[FoundGuest]]:
     """Group guests that failed for the same reason."""
+    failed = [(guest, guest.error) for guest in guests if guest.error is not None]
+    answers = Counter(error.answer for _, error in failed)
     groups: dict[tuple[str, str, str], list[FoundGuest]] = {}
-    for guest in guests:
-        if guest.error is not None:
-            key = type(guest.error).__name__, _neutral(guest.error.answer, guest), _neutral(guest.error.remedy, guest)
-            groups.setdefault(key, []).append(guest)
+    for guest, error in failed:
+        answer = error.answer if answers[error.answer] > 1 else _neutral(error.answer, guest)
+        groups.setdefault((type(error).__name__, answer, _neutral(error.remedy, guest)), []).append(guest)
     return list(groups.values())
 
 
 def _neutral(text: str, guest: FoundGuest) -> str:
-    """Return a text without the name of its guest and without ids, to compare it with that of another guest."""
-    return without_vm_ids(text).replace(guest.vm.name, "")
+    """Return a text without the name and the id of its guest, to compare it with that of another guest."""
+    return text.replace(guest.vm.id, "").replace(guest.vm.name, "")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from avma import characters, errors
@@ -14,7 +15,7 @@ from avma.resources.cluster_activation.activation_properties import ClusterActiv
 from avma.settings import merged
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
-from avma.wording import setting
+from avma.wording import RUN_AGAIN, setting
 
 _TRIED = "select the guests"
 
@@ -38,9 +39,14 @@ def is_selected(include: Sequence[str] | None, exclude: Sequence[str] | None, vm
 
 def settings_of(inputs: ClusterActivationInputs, vm: VirtualMachine) -> GuestSettings:
     """Return the settings for one guest: those in `guests`, then those in `guest`."""
-    guests = inputs.guests or {}
-    own = next((guests[entry] for entry in _entries_of(guests, vm.id, vm.name)), None)
+    entry = entry_of(inputs, vm)
+    own = None if entry is None else (inputs.guests or {})[entry]
     return GuestSettings(**merged(own, inputs.guest))
+
+
+def entry_of(inputs: ClusterActivationInputs, vm: VirtualMachine) -> str | None:
+    """Return the entry in `guests` for a VM, None without one."""
+    return next(iter(_entries_of(inputs.guests or {}, vm.id, vm.name)), None)
 
 
 def declared_key(wanted: Values, vm_id: str, name: str) -> Any:
@@ -63,29 +69,62 @@ def guest_of(settings: GuestSettings) -> Guest:
     return Guest(**{name: value for name, value in vars(settings).items() if name != "product_key"})
 
 
-def unclear_guests(
-    inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], stored: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the declared VMs whose settings in `guests` are not clear, and the reasons, by id.
+@dataclass(frozen=True)
+class Unclear:
+    """Why it is not clear which settings in `guests` a VM has.
 
-    A host decides about the names of its VMs. So a name is that of the VM that has it in the state, and no other VM
-    gets its account. `stored` contains the names in the state, of VMs that can still have them, by id.
+    Attributes:
+        reason: what is not clear.
+        remedy: what the user can do.
+        may_pass: whether it can be clear as soon as all hosts answer.
+    """
+
+    reason: str
+    remedy: str
+    may_pass: bool = False
+
+
+def unclear_guests(
+    inputs: ClusterActivationInputs,
+    listed: Sequence[VirtualMachine],
+    stored: Mapping[str, str],
+    silent_hosts: Sequence[str],
+) -> dict[str, Unclear]:
+    """Return the declared VMs whose settings in `guests` are not clear, by id.
+
+    A host decides about the names of its VMs, so a name alone does not lead to an account. An entry with a name belongs
+    to the VM that has it in the state. Without such a VM, it belongs to the only VM with this name, if all hosts
+    answered. `stored` contains the entries of the VMs in the state, by id.
     """
     guests = inputs.guests or {}
-    entries = {vm.id: _entries_of(guests, vm.id, vm.name) for vm in vms}
-    found: dict[str, str] = {}
-    for entry in guests:
-        named = {vm_id for vm_id, own in entries.items() if entry in own}
-        owners = {vm_id for vm_id, name in stored.items() if entry in _entries_of(guests, vm_id, name)}
-        ids = sorted(named | owners)
-        if len(ids) > 1:
-            reason = f"{len(ids)} VMs are named {characters.shown(entry)}: {', '.join(ids)}"
-            found |= dict.fromkeys(named if len(owners) > 1 else named - owners, reason)
-    for vm in vms:
-        if len(entries[vm.id]) > 1:
-            names = ", ".join(map(characters.shown, entries[vm.id]))
-            found[vm.id] = f"{setting('guests')} contains the VM {vm.name} more than once: {names}"
+    with_id = {hyperv.canonical_vm_id(entry) for entry in guests}
+    ids = {vm.id for vm in listed}
+    found: dict[str, Unclear] = {}
+    for entry in (each for each in guests if not hyperv.canonical_vm_id(each)):
+        named = {vm.id for vm in listed if vm.name.lower() == entry.lower()}
+        before = {vm_id for vm_id, own in stored.items() if own.lower() == entry.lower()}
+        # A VM with another name now is no longer meant. One that nobody lists may be on a host without an answer.
+        owners = before & named or (before - ids if silent_hosts else set())
+        meant = owners or (set() if silent_hosts else named)
+        refused = named - with_id - (meant if len(meant) == 1 else set())
+        found |= dict.fromkeys(refused, _unclear(entry, named | owners, silent_hosts))
+    for vm in listed:
+        entries = _entries_of(guests, vm.id, vm.name)
+        if len(entries) > 1:
+            names = ", ".join(map(characters.shown, entries))
+            reason = f"{setting('guests')} contains the VM {vm.name} more than once: {names}"
+            found[vm.id] = Unclear(reason, "keep one of the entries")
     return found
+
+
+def _unclear(entry: str, ids: Iterable[str], silent_hosts: Sequence[str]) -> Unclear:
+    name, named = characters.shown(entry), sorted(ids)
+    by_id = f"use the GUID of the VM in {setting('guests')} instead of its name"
+    if len(named) > 1:
+        return Unclear(f"{len(named)} VMs are named {name}: {', '.join(named)}", by_id)
+    hosts = ", ".join(silent_hosts)
+    reason = f"the VM that {setting('guests')} names {name} may be on {hosts}, which the provider could not query"
+    return Unclear(reason, f"{by_id}, or {RUN_AGAIN} when all hosts answer", may_pass=True)
 
 
 def missing_ids(inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine]) -> list[str]:
