@@ -171,6 +171,12 @@ namespace PulumiAvma.Avma
         public Output<bool?> ManageDataExchange { get; private set; } = null!;
 
         /// <summary>
+        /// The VM that each name in `guests` means. Absent without names in `guests`.
+        /// </summary>
+        [Output("namedGuests")]
+        public Output<ImmutableArray<Outputs.NamedGuest>> NamedGuests { get; private set; } = null!;
+
+        /// <summary>
         /// The number of all other guests, also of stopped and unreachable ones. Unit: guests. Example: `0`.
         /// </summary>
         [Output("notActivated")]

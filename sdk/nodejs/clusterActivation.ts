@@ -154,6 +154,10 @@ export class ClusterActivation extends pulumi.CustomResource {
      */
     declare public readonly manageDataExchange: pulumi.Output<boolean | undefined>;
     /**
+     * The VM that each name in `guests` means. Absent without names in `guests`.
+     */
+    declare public /*out*/ readonly namedGuests: pulumi.Output<outputs.NamedGuest[] | undefined>;
+    /**
      * The number of all other guests, also of stopped and unreachable ones. Unit: guests. Example: `0`.
      */
     declare public /*out*/ readonly notActivated: pulumi.Output<number>;
@@ -203,6 +207,7 @@ export class ClusterActivation extends pulumi.CustomResource {
             resourceInputs["unreachableGuests"] = (args?.unreachableGuests) ?? "warn";
             resourceInputs["activated"] = undefined /*out*/;
             resourceInputs["guestActivations"] = undefined /*out*/;
+            resourceInputs["namedGuests"] = undefined /*out*/;
             resourceInputs["notActivated"] = undefined /*out*/;
             resourceInputs["notApplicable"] = undefined /*out*/;
         } else {
@@ -216,6 +221,7 @@ export class ClusterActivation extends pulumi.CustomResource {
             resourceInputs["hosts"] = undefined /*out*/;
             resourceInputs["include"] = undefined /*out*/;
             resourceInputs["manageDataExchange"] = undefined /*out*/;
+            resourceInputs["namedGuests"] = undefined /*out*/;
             resourceInputs["notActivated"] = undefined /*out*/;
             resourceInputs["notApplicable"] = undefined /*out*/;
             resourceInputs["onDelete"] = undefined /*out*/;

@@ -111,7 +111,8 @@ def test_a_vm_that_may_be_on_a_silent_host_is_no_missing_vm() -> None:
     with pytest.raises(errors.Unreachable, match="may be on this host or on h3, because no other host lists it"):
         find(Host("h1", down, None), Host("h2", (), None), Host("h3", away, None))
     canceled = errors.Cancelled("list", "h1", "the run was canceled", "run again")
-    with pytest.raises(errors.Cancelled, match=r"list: the run was canceled[.] Run again"):
-        find(Host("h1", canceled, None), Host("h2", (), None))
+    for hosts in ((canceled, ()), (down, canceled)):
+        with pytest.raises(errors.Cancelled, match=r"list: the run was canceled[.] Run again"):
+            find(Host("h1", hosts[0], None), Host("h2", hosts[1], None))
     with pytest.raises(errors.Unreachable, match=r"no route[.] Check it"):
         find(Host("h1", down, None))

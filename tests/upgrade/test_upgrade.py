@@ -86,7 +86,7 @@ def test_the_state_of_a_version_needs_no_change(serve, tmp_path, version):
     stack.run("stack", "import", text=json.dumps(lab.read(version, "state")))
     stack.run("preview", "--expect-no-changes", "--diff")
     stack.run("refresh", "--yes", "--expect-no-changes", "--skip-preview")
-    assert "settingsFrom" in str(stack.run("stack", "export"))  # an output that 0.1.0 did not record
+    assert "namedGuests" in str(stack.run("stack", "export"))  # an output that 0.1.0 did not record
     stack.run("up", "--yes", "--expect-no-changes", "--skip-preview")
     operations = {name for counts in server.counts().values() for name in counts["operations"]}
     assert not [name for name in operations if name.startswith("Invoke")]

@@ -116,9 +116,10 @@ def _may_be_there(trouble: Sequence[errors.AvmaError]) -> errors.AvmaError:
 
     A stopped run keeps its own words.
     """
+    canceled = next((each for each in trouble if isinstance(each, errors.Cancelled)), None)
+    if canceled is not None:
+        return canceled
     error, others = trouble[0], [each.where for each in trouble[1:]]
-    if isinstance(error, errors.Cancelled):
-        return error
     places = f"on this host or on {', '.join(others)}" if others else "on this host"
     answer = f"{error.answer}, and the VM may be {places}, because no other host lists it"
     remedy = f"{error.remedy}; if the host is in maintenance, move the VM to another host in {setting('hosts')}"

@@ -54,10 +54,6 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly string? Reason;
         /// <summary>
-        /// The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
-        /// </summary>
-        public readonly string? SettingsFrom;
-        /// <summary>
         /// The activation of the guest. Example: `activated`.
         /// </summary>
         public readonly PulumiAvma.Avma.ActivationState State;
@@ -90,8 +86,6 @@ namespace PulumiAvma.Avma.Outputs
 
             string? reason,
 
-            string? settingsFrom,
-
             PulumiAvma.Avma.ActivationState state,
 
             string vmId,
@@ -107,7 +101,6 @@ namespace PulumiAvma.Avma.Outputs
             Managed = managed;
             PartialProductKey = partialProductKey;
             Reason = reason;
-            SettingsFrom = settingsFrom;
             State = state;
             VmId = vmId;
             VmName = vmName;

@@ -135,6 +135,8 @@ type ClusterActivation struct {
 	Include pulumi.StringArrayOutput `pulumi:"include"`
 	// Whether the provider can turn on the Data Exchange integration service of the VMs. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrOutput `pulumi:"manageDataExchange"`
+	// The VM that each name in `guests` means. Absent without names in `guests`.
+	NamedGuests NamedGuestArrayOutput `pulumi:"namedGuests"`
 	// The number of all other guests, also of stopped and unreachable ones. Unit: guests. Example: `0`.
 	NotActivated pulumi.IntOutput `pulumi:"notActivated"`
 	// The number of guests that the resource leaves alone. Unit: guests. Example: `2`.
@@ -399,6 +401,11 @@ func (o ClusterActivationOutput) Include() pulumi.StringArrayOutput {
 // Whether the provider can turn on the Data Exchange integration service of the VMs. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 func (o ClusterActivationOutput) ManageDataExchange() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ClusterActivation) pulumi.BoolPtrOutput { return v.ManageDataExchange }).(pulumi.BoolPtrOutput)
+}
+
+// The VM that each name in `guests` means. Absent without names in `guests`.
+func (o ClusterActivationOutput) NamedGuests() NamedGuestArrayOutput {
+	return o.ApplyT(func(v *ClusterActivation) NamedGuestArrayOutput { return v.NamedGuests }).(NamedGuestArrayOutput)
 }
 
 // The number of all other guests, also of stopped and unreachable ones. Unit: guests. Example: `0`.

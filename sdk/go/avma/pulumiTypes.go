@@ -1120,8 +1120,6 @@ type GuestActivation struct {
 	PartialProductKey *string `pulumi:"partialProductKey"`
 	// Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
 	Reason *string `pulumi:"reason"`
-	// The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
-	SettingsFrom *string `pulumi:"settingsFrom"`
 	// The activation of the guest. Example: `activated`.
 	State ActivationState `pulumi:"state"`
 	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
@@ -1201,11 +1199,6 @@ func (o GuestActivationOutput) PartialProductKey() pulumi.StringPtrOutput {
 // Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
 func (o GuestActivationOutput) Reason() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestActivation) *string { return v.Reason }).(pulumi.StringPtrOutput)
-}
-
-// The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
-func (o GuestActivationOutput) SettingsFrom() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v GuestActivation) *string { return v.SettingsFrom }).(pulumi.StringPtrOutput)
 }
 
 // The activation of the guest. Example: `activated`.
@@ -2009,6 +2002,66 @@ func (o HostVmArrayOutput) Index(i pulumi.IntInput) HostVmOutput {
 	}).(HostVmOutput)
 }
 
+// The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
+type NamedGuest struct {
+	// The host that listed the VM last. Example: `hv01`.
+	Host string `pulumi:"host"`
+	// The name, in lower case. Example: `web01`.
+	Name string `pulumi:"name"`
+	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	VmId string `pulumi:"vmId"`
+}
+
+// The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
+type NamedGuestOutput struct{ *pulumi.OutputState }
+
+func (NamedGuestOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*NamedGuest)(nil)).Elem()
+}
+
+func (o NamedGuestOutput) ToNamedGuestOutput() NamedGuestOutput {
+	return o
+}
+
+func (o NamedGuestOutput) ToNamedGuestOutputWithContext(ctx context.Context) NamedGuestOutput {
+	return o
+}
+
+// The host that listed the VM last. Example: `hv01`.
+func (o NamedGuestOutput) Host() pulumi.StringOutput {
+	return o.ApplyT(func(v NamedGuest) string { return v.Host }).(pulumi.StringOutput)
+}
+
+// The name, in lower case. Example: `web01`.
+func (o NamedGuestOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v NamedGuest) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+func (o NamedGuestOutput) VmId() pulumi.StringOutput {
+	return o.ApplyT(func(v NamedGuest) string { return v.VmId }).(pulumi.StringOutput)
+}
+
+type NamedGuestArrayOutput struct{ *pulumi.OutputState }
+
+func (NamedGuestArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]NamedGuest)(nil)).Elem()
+}
+
+func (o NamedGuestArrayOutput) ToNamedGuestArrayOutput() NamedGuestArrayOutput {
+	return o
+}
+
+func (o NamedGuestArrayOutput) ToNamedGuestArrayOutputWithContext(ctx context.Context) NamedGuestArrayOutput {
+	return o
+}
+
+func (o NamedGuestArrayOutput) Index(i pulumi.IntInput) NamedGuestOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) NamedGuest {
+		return vs[0].([]NamedGuest)[vs[1].(int)]
+	}).(NamedGuestOutput)
+}
+
 // The license of one node, as Windows reports it. Properties that the provider could not read are absent.
 type NodeLicense struct {
 	// Whether the host can activate guests now. Example: `true`.
@@ -2150,6 +2203,8 @@ func init() {
 	pulumi.RegisterOutputType(GuestSettingsMapOutput{})
 	pulumi.RegisterOutputType(HostVmOutput{})
 	pulumi.RegisterOutputType(HostVmArrayOutput{})
+	pulumi.RegisterOutputType(NamedGuestOutput{})
+	pulumi.RegisterOutputType(NamedGuestArrayOutput{})
 	pulumi.RegisterOutputType(NodeLicenseOutput{})
 	pulumi.RegisterOutputType(NodeLicenseArrayOutput{})
 }

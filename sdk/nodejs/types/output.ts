@@ -285,10 +285,6 @@ export interface GuestActivation {
      */
     reason?: string;
     /**
-     * The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
-     */
-    settingsFrom?: string;
-    /**
      * The activation of the guest. Example: `activated`.
      */
     state: enums.ActivationState;
@@ -491,6 +487,24 @@ export interface HostVm {
      * The name of the VM. Example: `web01`.
      */
     vmName: string;
+}
+
+/**
+ * The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
+ */
+export interface NamedGuest {
+    /**
+     * The host that listed the VM last. Example: `hv01`.
+     */
+    host: string;
+    /**
+     * The name, in lower case. Example: `web01`.
+     */
+    name: string;
+    /**
+     * The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     */
+    vmId: string;
 }
 
 /**

@@ -464,6 +464,7 @@ class ClusterActivation(pulumi.CustomResource):
             __props__.__dict__["unreachable_guests"] = unreachable_guests
             __props__.__dict__["activated"] = None
             __props__.__dict__["guest_activations"] = None
+            __props__.__dict__["named_guests"] = None
             __props__.__dict__["not_activated"] = None
             __props__.__dict__["not_applicable"] = None
         super(ClusterActivation, __self__).__init__(
@@ -498,6 +499,7 @@ class ClusterActivation(pulumi.CustomResource):
         __props__.__dict__["hosts"] = None
         __props__.__dict__["include"] = None
         __props__.__dict__["manage_data_exchange"] = None
+        __props__.__dict__["named_guests"] = None
         __props__.__dict__["not_activated"] = None
         __props__.__dict__["not_applicable"] = None
         __props__.__dict__["on_delete"] = None
@@ -591,6 +593,14 @@ class ClusterActivation(pulumi.CustomResource):
         Whether the provider can turn on the Data Exchange integration service of the VMs. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "manage_data_exchange")
+
+    @_builtins.property
+    @pulumi.getter(name="namedGuests")
+    def named_guests(self) -> pulumi.Output[Optional[Sequence['outputs.NamedGuest']]]:
+        """
+        The VM that each name in `guests` means. Absent without names in `guests`.
+        """
+        return pulumi.get(self, "named_guests")
 
     @_builtins.property
     @pulumi.getter(name="notActivated")

@@ -24,6 +24,7 @@ __all__ = [
     'GuestDefaults',
     'GuestSettings',
     'HostVm',
+    'NamedGuest',
     'NodeLicense',
 ]
 
@@ -794,8 +795,6 @@ class GuestActivation(dict):
             suggest = "license_status"
         elif key == "partialProductKey":
             suggest = "partial_product_key"
-        elif key == "settingsFrom":
-            suggest = "settings_from"
 
         if suggest:
             pulumi.log.warn(f"Key '{key}' not found in GuestActivation. Access the value via the '{suggest}' property getter instead.")
@@ -820,8 +819,7 @@ class GuestActivation(dict):
                  license_status: Optional['LicenseStatus'] = None,
                  managed: Optional[_builtins.bool] = None,
                  partial_product_key: Optional[_builtins.str] = None,
-                 reason: Optional[_builtins.str] = None,
-                 settings_from: Optional[_builtins.str] = None):
+                 reason: Optional[_builtins.str] = None):
         """
         One guest of a ClusterActivation. Properties that the provider could not read are absent.
 
@@ -837,7 +835,6 @@ class GuestActivation(dict):
         :param _builtins.bool managed: Whether this resource has activated the guest. Only then can deleting the resource change the guest. Default: `false`. Example: `true`.
         :param _builtins.str partial_product_key: The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         :param _builtins.str reason: Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
-        :param _builtins.str settings_from: The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
         """
         pulumi.set(__self__, "host", host)
         pulumi.set(__self__, "state", state)
@@ -861,8 +858,6 @@ class GuestActivation(dict):
             pulumi.set(__self__, "partial_product_key", partial_product_key)
         if reason is not None:
             pulumi.set(__self__, "reason", reason)
-        if settings_from is not None:
-            pulumi.set(__self__, "settings_from", settings_from)
 
     @_builtins.property
     @pulumi.getter
@@ -959,14 +954,6 @@ class GuestActivation(dict):
         Why the guest is not activated, or why the resource leaves it alone. Example: `the VM is not running (Off)`.
         """
         return pulumi.get(self, "reason")
-
-    @_builtins.property
-    @pulumi.getter(name="settingsFrom")
-    def settings_from(self) -> Optional[_builtins.str]:
-        """
-        The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM the entry means. Example: `web01`.
-        """
-        return pulumi.get(self, "settings_from")
 
 
 @pulumi.output_type
@@ -1559,6 +1546,68 @@ class HostVm(dict):
         The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
         """
         return pulumi.get(self, "guest_os")
+
+
+@pulumi.output_type
+class NamedGuest(dict):
+    """
+    The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "vmId":
+            suggest = "vm_id"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in NamedGuest. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        NamedGuest.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        NamedGuest.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 host: _builtins.str,
+                 name: _builtins.str,
+                 vm_id: _builtins.str):
+        """
+        The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
+
+        :param _builtins.str host: The host that listed the VM last. Example: `hv01`.
+        :param _builtins.str name: The name, in lower case. Example: `web01`.
+        :param _builtins.str vm_id: The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        """
+        pulumi.set(__self__, "host", host)
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "vm_id", vm_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def host(self) -> _builtins.str:
+        """
+        The host that listed the VM last. Example: `hv01`.
+        """
+        return pulumi.get(self, "host")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        The name, in lower case. Example: `web01`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter(name="vmId")
+    def vm_id(self) -> _builtins.str:
+        """
+        The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        """
+        return pulumi.get(self, "vm_id")
 
 
 @pulumi.output_type

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from avma import errors
+from avma.deadline import Deadline
 from avma.functions.get_cluster_guests import GetClusterGuests
 from avma.properties import UNKNOWN
 from avma.resources import guest_licensing
 from avma.resources.claims import Claim, Claims
 from avma.resources.cluster_activation import guest_work
+from avma.windows.hyperv import VirtualMachine, VmState
+from avma.windows.machine import Server
 from avma_simulator import EstateServer
 from core.runner import Runner, methods, stored
 from core.whole_cluster.lab import (
@@ -81,6 +85,29 @@ class TestHosts:
         assert (guest_in(first, "new01").host, states(first)) == ("n2", {**ALL, "new01": "activated"})
         cluster.power("n2", "off")
         assert states(read(run, first))["new01"] == "unreachable"
+
+    @pytest.mark.parametrize(
+        ("lists", "state"), [({"include": ["db*"]}, "activated"), ({"exclude": ["db*"]}, None)], ids=str
+    )
+    def test_the_name_of_a_stopped_replica_selects_nothing(
+        self,
+        cluster: EstateServer,
+        run: Runner,
+        monkeypatch: pytest.MonkeyPatch,
+        lists: dict[str, list[str]],
+        state: str | None,
+    ) -> None:
+        del cluster
+        listed = Server.virtual_machines
+
+        def with_replica(host: Server, deadline: Deadline) -> tuple[VirtualMachine, ...]:
+            vms = listed(host, deadline)
+            elsewhere = replace(replica, name="replica", state=VmState.OFF)
+            return (elsewhere, *vms) if all(vm.id != replica.id for vm in vms) else vms
+
+        replica = VirtualMachine(guest_in(create(run, include=["db01"]), "db01").vm_id, "db01", VmState.RUNNING)
+        monkeypatch.setattr(Server, "virtual_machines", with_replica)
+        assert states(create(run, **lists)).get("db01") == state
 
     def test_one_vm_on_two_hosts_is_an_error_for_it_alone(self, cluster: EstateServer, run: Runner) -> None:
         # Two names of one machine: it lists the same VMs under both.

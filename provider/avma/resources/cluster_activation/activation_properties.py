@@ -177,17 +177,19 @@ class GuestActivation:
         example="HV01",
         volatile=True,
     )
-    settings_from: str | None = declare(
-        "The entry in `guests` with the settings of the guest. Absent without one, and while it is not clear which VM "
-        "the entry means.",
-        default=None,
-        example="web01",
-        volatile=True,
-    )
     managed: bool = declare(
         "Whether this resource has activated the guest. Only then can deleting the resource change the guest.",
         default=False,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedGuest:
+    """The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account."""
+
+    name: str = declare("The name, in lower case.", example="web01")
+    vm_id: str = redeclare(GuestActivation, "vm_id")
+    host: str = declare("The host that listed the VM last.", example="hv01")
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,9 @@ class ClusterActivationOutputs:
         example=0,
     )
     not_applicable: int = declare("The number of guests that the resource leaves alone.", unit="guests", example=2)
+    named_guests: list[NamedGuest] | None = declare(
+        "The VM that each name in `guests` means. Absent without names in `guests`.", default=None, volatile=True
+    )
 
 
 def identifier_of(cluster: str | None, hosts: Iterable[str] | None) -> str:

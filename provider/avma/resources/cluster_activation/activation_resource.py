@@ -22,13 +22,9 @@ from avma.resources.cluster_activation.activation_properties import (
     wanted_key,
 )
 from avma.resources.cluster_activation.guest_listing import Survey, find_guests
+from avma.resources.cluster_activation.guest_names import GuestNames
 from avma.resources.cluster_activation.guest_reading import is_to_be_read, read_guests
-from avma.resources.cluster_activation.guest_selection import (
-    declared_key,
-    is_selected,
-    require_ids,
-    warn_of_strangers,
-)
+from avma.resources.cluster_activation.guest_selection import is_selected, require_ids, warn_of_strangers
 from avma.resources.cluster_activation.guest_work import activate_guests, check_guests, guests_to_prepare, undo_guests
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_properties import GuestOnDelete
@@ -80,7 +76,7 @@ class ClusterActivationResource(Resource):
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
-        found = []
+        found, names = [], GuestNames.of(stored.outputs)
         include, exclude = (wanted.get(name) if known(wanted.get(name)) else None for name in ("include", "exclude"))
         for guest in stored.outputs.get("guest_activations") or []:
             vm_id, name = str(guest.get("vm_id") or ""), str(guest.get("vm_name") or "")
@@ -88,7 +84,7 @@ class ClusterActivationResource(Resource):
                 continue
             if not is_selected(include, exclude, vm_id, name):
                 continue
-            declared = declared_key(wanted, vm_id, name)
+            declared = names.declared_key(wanted, vm_id, name)
             key = wanted_key(declared, guest.get("guest_version"), guest.get("guest_edition"))
             partial = keys.partial(key) if isinstance(key, str) else None
             # The front end adds the resource.
@@ -172,7 +168,7 @@ class ClusterActivationResource(Resource):
             AvmaError: the cluster could not be queried, or none of the hosts.
         """
         # A refresh must not fail because of a list. A function and an import have no state.
-        survey = find_guests(inputs, _guests_in(stored), operation) if stored else _find(inputs, None, operation)
+        survey = _find_stored(inputs, stored, operation) if stored else _find(inputs, None, operation)
         read_guests(survey.guests, inputs, operation)
         operation.deadline.check("read the guests", _place(inputs))
         guest_report.tell(survey, inputs, operation, of_all=True)
@@ -189,7 +185,8 @@ class ClusterActivationResource(Resource):
             operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
             return
         # A VM that has another name now can be outside of the patterns.
-        survey = find_guests(replace(inputs, include=None, exclude=None), own, operation)
+        everywhere, names = replace(inputs, include=None, exclude=None), GuestNames.of(stored.outputs)
+        survey = find_guests(everywhere, own, names, operation)
         ids = {guest.get("vm_id") for guest in own}
         survey = replace(survey, guests=[guest for guest in survey.guests if guest.vm.id in ids])
         guest_report.tell_gone(own, survey, operation)
@@ -219,11 +216,17 @@ def _find(inputs: ClusterActivationInputs, stored: Stored | None, operation: Ope
     Raises:
         NotFound: no VM has a declared id.
     """
-    survey = find_guests(inputs, _guests_in(stored), operation)
+    survey = _find_stored(inputs, stored, operation)
     if not survey.failed_hosts:
         require_ids(inputs, survey.vms, _place(inputs))
         warn_of_strangers(inputs, survey.vms, operation.warn)
+        survey.names.warn_of_strangers(inputs, survey.vms, operation.warn)
     return survey
+
+
+def _find_stored(inputs: ClusterActivationInputs, stored: Stored | None, operation: Operation) -> Survey:
+    names = GuestNames.of(stored.outputs if stored else {})
+    return find_guests(inputs, _guests_in(stored), names, operation)
 
 
 def _result(inputs: ClusterActivationInputs, wanted: Values, survey: Survey, operation: Operation) -> Result:

@@ -18,13 +18,8 @@ from avma.resources.cluster_activation.activation_properties import (
     ClusterActivationInputs,
     GuestSettings,
 )
-from avma.resources.cluster_activation.guest_selection import (
-    entry_of,
-    guest_of,
-    is_selected,
-    settings_of,
-    unclear_guests,
-)
+from avma.resources.cluster_activation.guest_names import GuestNames, Listed, guest_of
+from avma.resources.cluster_activation.guest_selection import is_selected
 from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes, read_each
 from avma.resources.guest_access import GuestState, require_windows
 from avma.resources.placement import Placement
@@ -58,8 +53,6 @@ class FoundGuest:
     product: Product | None = None
     changed: bool = False
     """Whether this operation has changed it."""
-    settings_from: str | None = None
-    """See `GuestActivation.settings_from`."""
 
     def refuse(self, error: errors.AvmaError, state: ActivationState = ActivationState.NOT_ACTIVATED) -> None:
         """Do not connect to the guest. Without another state, the error is for the user to remove."""
@@ -103,6 +96,7 @@ class Survey:
     failed_hosts: Sequence[NodeState]
     vms: Sequence[VirtualMachine]
     """All VMs of all hosts."""
+    names: GuestNames
 
 
 @dataclass
@@ -114,8 +108,12 @@ class _Listing:
     facts: Mapping[str, GuestFacts] = field(default_factory=dict)
 
 
-def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operation: Operation) -> Survey:
-    """Find the declared guests, and decide about those without a need to read them. `known` contains the stored guests.
+def find_guests(
+    inputs: ClusterActivationInputs, known: Sequence[Values], names: GuestNames, operation: Operation
+) -> Survey:
+    """Find the declared guests, and decide about those without a need to read them.
+
+    `known` contains the stored guests, and `names` those that the names in `guests` mean in the state.
 
     Raises:
         AvmaError: the cluster could not be queried, or none of the hosts.
@@ -131,9 +129,10 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     if len(failed) == len(nodes) and failed[0].error is not None:
         raise failed[0].error
     places = [found for found in _by_vm(listings) if _is_declared(inputs, found[0].vm.id, found[0].vm.name)]
-    guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings) for each_vm in places]
-    declared = {vm_id: values for vm_id, values in stored.items() if _is_still_declared(inputs, values)}
-    _refuse_unclear(guests, inputs, declared, listings, failed)
+    listed = _listed(listings, nodes, failed)
+    names = names.found(inputs, listed)
+    guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings, names) for each_vm in places]
+    _refuse_unclear(guests, inputs, names, listed)
     lost = [each for each in _lost(guests, stored, listings, failed) if _is_still_declared(inputs, each.known)]
     away = {values.known.get("vm_id") for values in lost}
     present = sorted(
@@ -141,26 +140,23 @@ def find_guests(inputs: ClusterActivationInputs, known: Sequence[Values], operat
     )
     for guest in present:
         _sort_out(guest)
-    return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms])
+    return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms], names)
+
+
+def _listed(listings: Sequence[_Listing], nodes: Sequence[NodeState], failed: Sequence[NodeState]) -> Listed:
+    vms = ((vm, listing.node.name) for listing in listings for vm in listing.vms)
+    running_last = sorted(vms, key=lambda place: place[0].running)
+    return Listed(running_last, [node.name for node in nodes], [node.name for node in failed])
 
 
 def _refuse_unclear(
-    guests: Sequence[FoundGuest],
-    inputs: ClusterActivationInputs,
-    stored: Mapping[str, Values],
-    listings: Sequence[_Listing],
-    failed: Sequence[NodeState],
+    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, names: GuestNames, listed: Listed
 ) -> None:
     """Refuse the guests whose accounts are not clear. The provider does not connect to them."""
-    listed = [vm for listing in listings for vm in listing.vms if _is_declared(inputs, vm.id, vm.name)]
-    entries = {vm_id: str(values.get("settings_from") or "") for vm_id, values in stored.items()}
-    unclear = unclear_guests(inputs, listed, entries, [node.name for node in failed])
     for guest in guests:
-        why = unclear.get(guest.vm.id)
+        why, where = names.why_unclear(guest.vm, inputs, listed), guest.placement.where
         if why is None:
             continue
-        guest.settings_from = None
-        where = guest.placement.where
         if why.may_pass:
             guest.refuse(errors.Unreachable(_SELECTING, where, why.reason, why.remedy), ActivationState.UNREACHABLE)
         else:
@@ -210,32 +206,36 @@ def _list(nodes: Sequence[NodeState], operation: Operation) -> list[_Listing]:
 
 
 def _by_vm(listings: Sequence[_Listing]) -> Iterator[list[Placement]]:
-    """Yield the places of each VM. A replica, or a VM during a migration, has several."""
+    """Yield the places of each VM, those where it runs first. A replica, or a VM during a migration, has several."""
     places: dict[str, list[Placement]] = {}
     for listing in listings:
         for vm in listing.vms:
             places.setdefault(vm.id, []).append(Placement(vm, listing.node.machine))
-    yield from places.values()
+    for found in places.values():
+        yield sorted(found, key=lambda place: not place.vm.running)
 
 
 def _found(
-    places: Sequence[Placement], inputs: ClusterActivationInputs, known: Values, listings: Sequence[_Listing]
+    places: Sequence[Placement],
+    inputs: ClusterActivationInputs,
+    known: Values,
+    listings: Sequence[_Listing],
+    names: GuestNames,
 ) -> FoundGuest:
-    """Return the guest of a VM. The running one counts, of several with the same id."""
+    """Return the guest of a VM. Its first place counts."""
     running = [place for place in places if place.vm.running]
-    place = (running or places)[0]
+    place = places[0]
     listing = next(each for each in listings if each.node.machine is place.host)
     guest = FoundGuest(
         placement=place,
         hosts={each.node.machine: each.node.name for each in listings},
-        settings=settings_of(inputs, place.vm),
+        settings=names.settings_of(inputs, place.vm),
         facts=hyperv.facts_of_vm(listing.facts, place.vm),
         known=known,
-        settings_from=entry_of(inputs, place.vm),
     )
     if len(running) > 1:
-        names = " and ".join(each.node.name for each in listings if any(each.node.machine is p.host for p in running))
-        answer = f"{names} run a VM with this id ({place.vm.id}), so the provider does not know which one is meant"
+        both = " and ".join(each.node.name for each in listings if any(each.node.machine is p.host for p in running))
+        answer = f"{both} run a VM with this id ({place.vm.id}), so the provider does not know which one is meant"
         remedy = "remove one of the two VMs; if both names mean the same machine, keep one of the names"
         guest.refuse(errors.Refused(_TRIED, place.where, answer, remedy))
     return guest

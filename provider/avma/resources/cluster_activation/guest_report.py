@@ -46,6 +46,7 @@ def outputs_of(survey: Survey, operation: Operation) -> ClusterActivationOutputs
         activated=activated,
         not_activated=len(found) - activated - not_applicable,
         not_applicable=not_applicable,
+        named_guests=list(survey.names.meant.values()) or None,
     )
 
 
@@ -58,7 +59,6 @@ def _activation(guest: FoundGuest, operation: Operation) -> GuestActivation:
         "state": guest.state,
         "reason": operation.rendered(guest.reason) or None,
         "managed": _is_managed(guest),
-        "settings_from": guest.settings_from,
         "guest_version": system.version if system else known.get("guest_version"),
         "guest_edition": system.edition if system else known.get("guest_edition"),
     }

@@ -1,0 +1,148 @@
+"""Which VM a name in `guests` means, whatever the hosts say about the names of their VMs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from avma.properties import build
+from avma.resources.cluster_activation.activation_properties import ClusterActivationInputs, NamedGuest
+from avma.resources.cluster_activation.guest_names import GuestNames, Listed
+from avma.windows.hyperv import VirtualMachine, VmState
+from avma.wording import NEUTRAL
+
+RIGHT, EVIL = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+NOBODY = GuestNames()
+KNOWN = GuestNames({"sql": NamedGuest(name="sql", vm_id=RIGHT, host="n2")})
+"""The name that the tests use means the right VM."""
+
+Place = tuple[VirtualMachine, str]
+
+
+def place(vm_id: str, name: str, host: str, state: VmState = VmState.RUNNING) -> Place:
+    return VirtualMachine(vm_id, name, state), host
+
+
+def wanted(*entries: str, **inputs: Any) -> ClusterActivationInputs:
+    guests: dict[str, dict[str, str]] = {entry: {} for entry in entries}
+    return build(ClusterActivationInputs, {"cluster": "cl01", "guests": guests, **inputs})
+
+
+def listed(*places: Place, silent: Sequence[str] = (), hosts: Sequence[str] = ("n1", "n2")) -> Listed:
+    return Listed(places, hosts, silent)
+
+
+AT_HOME, NAMESAKE = place(RIGHT, "sql", "n2"), place(EVIL, "SQL", "n1")
+RENAMED = place(RIGHT, "sql-old", "n2")
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "meant"),
+    [
+        pytest.param(NOBODY, listed(AT_HOME), RIGHT, id="one VM"),
+        pytest.param(NOBODY, listed(AT_HOME, NAMESAKE), None, id="two new VMs"),
+        pytest.param(NOBODY, listed(NAMESAKE, silent=["n2"]), None, id="the right one may be away"),
+        pytest.param(NOBODY, listed(), None, id="no VM"),
+        pytest.param(KNOWN, listed(AT_HOME, NAMESAKE), RIGHT, id="a namesake"),
+        pytest.param(KNOWN, listed(RENAMED, NAMESAKE), RIGHT, id="renamed"),
+        pytest.param(KNOWN, listed(NAMESAKE, silent=["n2"]), RIGHT, id="its host is silent"),
+        pytest.param(KNOWN, listed(NAMESAKE, hosts=["n1"]), RIGHT, id="its host is not asked"),
+        pytest.param(KNOWN, listed(NAMESAKE), EVIL, id="it is gone"),
+        pytest.param(KNOWN, listed(), None, id="both are gone"),
+    ],
+)
+def test_a_name_means_the_same_vm_until_that_is_gone(before: GuestNames, found: Listed, meant: str | None) -> None:
+    vm = before.found(wanted("Sql"), found).meant.get("sql")
+    assert (vm.vm_id if vm else None) == meant
+
+
+def test_a_name_means_the_same_vm_although_that_is_excluded() -> None:
+    found = KNOWN.found(wanted("sql", exclude=[RIGHT]), listed(AT_HOME, NAMESAKE))
+    assert found.meant["sql"].vm_id == RIGHT
+
+
+def test_the_host_of_a_vm_is_kept_up_to_date() -> None:
+    assert KNOWN.found(wanted("sql"), listed(place(RIGHT, "sql", "n1"))).meant["sql"].host == "n1"
+
+
+def test_a_name_without_an_entry_means_nothing() -> None:
+    assert KNOWN.found(wanted("web", RIGHT), listed(AT_HOME)).meant == {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "vm", "reason", "may_pass"),
+    [
+        pytest.param(["sql"], AT_HOME, None, False, id="the right VM"),
+        pytest.param(["sql"], RENAMED, None, False, id="the right VM with another name"),
+        pytest.param(["sql"], NAMESAKE, f"in `guests`, sql is another VM ({RIGHT}, on n2)", False, id="its namesake"),
+        pytest.param(["sql", EVIL], NAMESAKE, None, False, id="a namesake with its own entry"),
+        pytest.param(["sql", "SQL"], AT_HOME, "the VM sql more than once: sql, SQL", False, id="twice"),
+        pytest.param(["sql-old", "sql"], RENAMED, "more than once: sql-old, sql", False, id="two names"),
+        pytest.param(["web"], AT_HOME, None, False, id="no entry"),
+    ],
+)
+def test_only_the_right_vm_has_the_settings(entries: list[str], vm: Place, reason: str | None, may_pass: bool) -> None:
+    inputs, found = wanted(*entries), listed(vm if vm is not NAMESAKE else AT_HOME, NAMESAKE)
+    why = KNOWN.found(inputs, found).why_unclear(vm[0], inputs, found)
+    assert (why is None) == (reason is None)
+    if why and reason:
+        assert reason in neutral(why.reason)
+        assert why.may_pass == may_pass
+
+
+def neutral(text: str) -> str:
+    return NEUTRAL.render(text)
+
+
+def test_without_all_hosts_a_namesake_may_be_right_later() -> None:
+    found = listed(NAMESAKE, silent=["n2"])
+    for before, vm in ((NOBODY, ""), (KNOWN, f" ({RIGHT})")):
+        why = before.found(wanted("sql"), found).why_unclear(NAMESAKE[0], wanted("sql"), found)
+        assert why is not None
+        assert why.may_pass
+        assert neutral(why.reason) == f"the VM that `guests` names sql{vm} may be on a host without an answer (n2)"
+
+
+def test_a_stopped_replica_costs_its_vm_nothing() -> None:
+    """A hostile host gives the name of another VM to its replica."""
+    found = listed(place(EVIL, "sql", "n1", VmState.OFF), AT_HOME, place(EVIL, "web", "n2"))
+    names = KNOWN.found(wanted("sql"), found)
+    assert names.why_unclear(found.vms[2][0], wanted("sql"), found) is None
+    assert names.why_unclear(AT_HOME[0], wanted("sql"), found) is None
+
+
+def test_a_second_running_vm_with_the_same_id_ends_no_ownership() -> None:
+    lie = listed(AT_HOME, place(RIGHT, "zzz", "n1"), NAMESAKE)
+    later = KNOWN.found(wanted("sql"), lie).found(wanted("sql"), listed(AT_HOME, NAMESAKE))
+    assert later.meant["sql"].vm_id == RIGHT
+
+
+def test_two_spellings_end_no_ownership() -> None:
+    both = listed(AT_HOME, NAMESAKE)
+    later = KNOWN.found(wanted("sql", "SQL"), both).found(wanted("sql"), both)
+    assert later.why_unclear(AT_HOME[0], wanted("sql"), both) is None
+
+
+def test_stored_names_are_read() -> None:
+    stored = {"named_guests": [{"name": "sql", "vm_id": RIGHT, "host": "n2"}]}
+    assert GuestNames.of(stored) == KNOWN
+    assert GuestNames.of({}) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("entries", "vms", "warning"),
+    [
+        (["sql"], [AT_HOME], None),
+        (["sql"], [RENAMED], "sql, whose VM is named sql-old now"),
+        (["sql", RIGHT], [AT_HOME], "sql, whose VM also has an entry with its GUID"),
+        (["sql"], [place(EVIL, "web", "n1")], "sql, whose VM was last on n2"),
+        (["web"], [AT_HOME], "web, which is no VM"),
+    ],
+)
+def test_an_entry_without_its_vm_is_a_warning(entries: list[str], vms: list[Place], warning: str | None) -> None:
+    told: list[str] = []
+    found = KNOWN.found(wanted(*entries), listed(*vms, hosts=["n1"]))
+    found.warn_of_strangers(wanted(*entries), [vm for vm, _ in vms], told.append)
+    assert [neutral(text) for text in told] == ([f"`guests` contains {warning}"] if warning else [])
