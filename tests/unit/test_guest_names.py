@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from avma.properties import build
 from avma.resources.cluster_activation.activation_properties import ClusterActivationInputs, NamedGuest
-from avma.resources.cluster_activation.guest_names import GuestNames, Listed
+from avma.resources.cluster_activation.guest_names import GuestNames, ListedVms
 from avma.windows.hyperv import VirtualMachine, VmState
 from avma.wording import NEUTRAL
 
 RIGHT, EVIL = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
-NOBODY = GuestNames()
-KNOWN = GuestNames({"sql": NamedGuest(name="sql", vm_id=RIGHT, host="n2")})
+NOBODY: dict[str, NamedGuest] = {}
+KNOWN = {"sql": NamedGuest(name="sql", vm_id=RIGHT, host="n2")}
 """The name that the tests use means the right VM."""
 
 Place = tuple[VirtualMachine, str]
@@ -30,8 +30,12 @@ def wanted(*entries: str, **inputs: Any) -> ClusterActivationInputs:
     return build(ClusterActivationInputs, {"cluster": "cl01", "guests": guests, **inputs})
 
 
-def listed(*places: Place, silent: Sequence[str] = (), hosts: Sequence[str] = ("n1", "n2")) -> Listed:
-    return Listed(places, hosts, silent)
+def listed(*places: Place, silent: Sequence[str] = (), hosts: Sequence[str] = ("n1", "n2")) -> ListedVms:
+    return ListedVms(places, hosts, silent)
+
+
+def names_of(inputs: ClusterActivationInputs, meant: Mapping[str, NamedGuest], found: ListedVms) -> GuestNames:
+    return GuestNames(inputs.guests or {}, meant).found(inputs, found)
 
 
 AT_HOME, NAMESAKE = place(RIGHT, "sql", "n2"), place(EVIL, "SQL", "n1")
@@ -53,22 +57,24 @@ RENAMED = place(RIGHT, "sql-old", "n2")
         pytest.param(KNOWN, listed(), None, id="both are gone"),
     ],
 )
-def test_a_name_means_the_same_vm_until_that_is_gone(before: GuestNames, found: Listed, meant: str | None) -> None:
-    vm = before.found(wanted("Sql"), found).meant.get("sql")
+def test_a_name_means_the_same_vm_until_that_is_gone(
+    before: Mapping[str, NamedGuest], found: ListedVms, meant: str | None
+) -> None:
+    vm = names_of(wanted("Sql"), before, found).meant.get("sql")
     assert (vm.vm_id if vm else None) == meant
 
 
 def test_a_name_means_the_same_vm_although_that_is_excluded() -> None:
-    found = KNOWN.found(wanted("sql", exclude=[RIGHT]), listed(AT_HOME, NAMESAKE))
+    found = names_of(wanted("sql", exclude=[RIGHT]), KNOWN, listed(AT_HOME, NAMESAKE))
     assert found.meant["sql"].vm_id == RIGHT
 
 
 def test_the_host_of_a_vm_is_kept_up_to_date() -> None:
-    assert KNOWN.found(wanted("sql"), listed(place(RIGHT, "sql", "n1"))).meant["sql"].host == "n1"
+    assert names_of(wanted("sql"), KNOWN, listed(place(RIGHT, "sql", "n1"))).meant["sql"].host == "n1"
 
 
 def test_a_name_without_an_entry_means_nothing() -> None:
-    assert KNOWN.found(wanted("web", RIGHT), listed(AT_HOME)).meant == {}
+    assert names_of(wanted("web", RIGHT), KNOWN, listed(AT_HOME)).meant == {}
 
 
 @pytest.mark.parametrize(
@@ -79,13 +85,13 @@ def test_a_name_without_an_entry_means_nothing() -> None:
         pytest.param(["sql"], NAMESAKE, f"in `guests`, sql is another VM ({RIGHT}, on n2)", False, id="its namesake"),
         pytest.param(["sql", EVIL], NAMESAKE, None, False, id="a namesake with its own entry"),
         pytest.param(["sql", "SQL"], AT_HOME, "the VM sql more than once: sql, SQL", False, id="twice"),
-        pytest.param(["sql-old", "sql"], RENAMED, "more than once: sql-old, sql", False, id="two names"),
+        pytest.param(["sql-old", "sql"], RENAMED, "more than once: sql, sql-old", False, id="two names"),
         pytest.param(["web"], AT_HOME, None, False, id="no entry"),
     ],
 )
 def test_only_the_right_vm_has_the_settings(entries: list[str], vm: Place, reason: str | None, may_pass: bool) -> None:
     inputs, found = wanted(*entries), listed(vm if vm is not NAMESAKE else AT_HOME, NAMESAKE)
-    why = KNOWN.found(inputs, found).why_unclear(vm[0], inputs, found)
+    why = names_of(inputs, KNOWN, found).why_unclear(vm[0], inputs, found)
     assert (why is None) == (reason is None)
     if why and reason:
         assert reason in neutral(why.reason)
@@ -96,10 +102,17 @@ def neutral(text: str) -> str:
     return NEUTRAL.render(text)
 
 
+def test_vms_that_swap_their_names_keep_their_settings() -> None:
+    inputs, swapped = wanted("sql", "web"), listed(place(RIGHT, "web", "n2"), place(EVIL, "sql", "n1"))
+    names = names_of(inputs, {**KNOWN, "web": NamedGuest(name="web", vm_id=EVIL, host="n1")}, swapped)
+    assert [names.why_unclear(vm, inputs, swapped) for vm, _ in swapped.places] == [None, None]
+    assert [names.entries_of(vm.id, vm.name) for vm, _ in swapped.places] == [["sql"], ["web"]]
+
+
 def test_without_all_hosts_a_namesake_may_be_right_later() -> None:
     found = listed(NAMESAKE, silent=["n2"])
     for before, vm in ((NOBODY, ""), (KNOWN, f" ({RIGHT})")):
-        why = before.found(wanted("sql"), found).why_unclear(NAMESAKE[0], wanted("sql"), found)
+        why = names_of(wanted("sql"), before, found).why_unclear(NAMESAKE[0], wanted("sql"), found)
         assert why is not None
         assert why.may_pass
         assert neutral(why.reason) == f"the VM that `guests` names sql{vm} may be on a host without an answer (n2)"
@@ -108,27 +121,27 @@ def test_without_all_hosts_a_namesake_may_be_right_later() -> None:
 def test_a_stopped_replica_costs_its_vm_nothing() -> None:
     """A hostile host gives the name of another VM to its replica."""
     found = listed(place(EVIL, "sql", "n1", VmState.OFF), AT_HOME, place(EVIL, "web", "n2"))
-    names = KNOWN.found(wanted("sql"), found)
-    assert names.why_unclear(found.vms[2][0], wanted("sql"), found) is None
+    names = names_of(wanted("sql"), KNOWN, found)
+    assert names.why_unclear(found.places[2][0], wanted("sql"), found) is None
     assert names.why_unclear(AT_HOME[0], wanted("sql"), found) is None
 
 
 def test_a_second_running_vm_with_the_same_id_ends_no_ownership() -> None:
     lie = listed(AT_HOME, place(RIGHT, "zzz", "n1"), NAMESAKE)
-    later = KNOWN.found(wanted("sql"), lie).found(wanted("sql"), listed(AT_HOME, NAMESAKE))
+    later = names_of(wanted("sql"), KNOWN, lie).found(wanted("sql"), listed(AT_HOME, NAMESAKE))
     assert later.meant["sql"].vm_id == RIGHT
 
 
 def test_two_spellings_end_no_ownership() -> None:
     both = listed(AT_HOME, NAMESAKE)
-    later = KNOWN.found(wanted("sql", "SQL"), both).found(wanted("sql"), both)
+    later = names_of(wanted("sql"), names_of(wanted("sql", "SQL"), KNOWN, both).meant, both)
     assert later.why_unclear(AT_HOME[0], wanted("sql"), both) is None
 
 
 def test_stored_names_are_read() -> None:
     stored = {"named_guests": [{"name": "sql", "vm_id": RIGHT, "host": "n2"}]}
-    assert GuestNames.of(stored) == KNOWN
-    assert GuestNames.of({}) == NOBODY
+    assert GuestNames.of({}, stored).meant == KNOWN
+    assert GuestNames.of({}, {}).meant == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -143,6 +156,6 @@ def test_stored_names_are_read() -> None:
 )
 def test_an_entry_without_its_vm_is_a_warning(entries: list[str], vms: list[Place], warning: str | None) -> None:
     told: list[str] = []
-    found = KNOWN.found(wanted(*entries), listed(*vms, hosts=["n1"]))
-    found.warn_of_strangers(wanted(*entries), [vm for vm, _ in vms], told.append)
+    found = names_of(wanted(*entries), KNOWN, listed(*vms, hosts=["n1"]))
+    found.warn_of_strangers([vm for vm, _ in vms], told.append)
     assert [neutral(text) for text in told] == ([f"`guests` contains {warning}"] if warning else [])

@@ -76,7 +76,7 @@ class ClusterActivationResource(Resource):
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
-        found, names = [], GuestNames.of(stored.outputs)
+        found, names = [], GuestNames.of(wanted.get("guests"), stored.outputs)
         include, exclude = (wanted.get(name) if known(wanted.get(name)) else None for name in ("include", "exclude"))
         for guest in stored.outputs.get("guest_activations") or []:
             vm_id, name = str(guest.get("vm_id") or ""), str(guest.get("vm_name") or "")
@@ -84,7 +84,7 @@ class ClusterActivationResource(Resource):
                 continue
             if not is_selected(include, exclude, vm_id, name):
                 continue
-            declared = names.declared_key(wanted, vm_id, name)
+            declared = names.declared_key(vm_id, name)
             key = wanted_key(declared, guest.get("guest_version"), guest.get("guest_edition"))
             partial = keys.partial(key) if isinstance(key, str) else None
             # The front end adds the resource.
@@ -185,7 +185,7 @@ class ClusterActivationResource(Resource):
             operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
             return
         # A VM that has another name now can be outside of the patterns.
-        everywhere, names = replace(inputs, include=None, exclude=None), GuestNames.of(stored.outputs)
+        everywhere, names = replace(inputs, include=None, exclude=None), GuestNames.of(inputs.guests, stored.outputs)
         survey = find_guests(everywhere, own, names, operation)
         ids = {guest.get("vm_id") for guest in own}
         survey = replace(survey, guests=[guest for guest in survey.guests if guest.vm.id in ids])
@@ -220,12 +220,12 @@ def _find(inputs: ClusterActivationInputs, stored: Stored | None, operation: Ope
     if not survey.failed_hosts:
         require_ids(inputs, survey.vms, _place(inputs))
         warn_of_strangers(inputs, survey.vms, operation.warn)
-        survey.names.warn_of_strangers(inputs, survey.vms, operation.warn)
+        survey.names.warn_of_strangers(survey.vms, operation.warn)
     return survey
 
 
 def _find_stored(inputs: ClusterActivationInputs, stored: Stored | None, operation: Operation) -> Survey:
-    names = GuestNames.of(stored.outputs if stored else {})
+    names = GuestNames.of(inputs.guests, stored.outputs if stored else {})
     return find_guests(inputs, _guests_in(stored), names, operation)
 
 

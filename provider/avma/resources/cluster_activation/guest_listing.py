@@ -18,7 +18,7 @@ from avma.resources.cluster_activation.activation_properties import (
     ClusterActivationInputs,
     GuestSettings,
 )
-from avma.resources.cluster_activation.guest_names import GuestNames, Listed, guest_of
+from avma.resources.cluster_activation.guest_names import GuestNames, ListedVms, guest_of
 from avma.resources.cluster_activation.guest_selection import is_selected
 from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes, read_each
 from avma.resources.guest_access import GuestState, require_windows
@@ -143,14 +143,14 @@ def find_guests(
     return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms], names)
 
 
-def _listed(listings: Sequence[_Listing], nodes: Sequence[NodeState], failed: Sequence[NodeState]) -> Listed:
+def _listed(listings: Sequence[_Listing], nodes: Sequence[NodeState], failed: Sequence[NodeState]) -> ListedVms:
     vms = ((vm, listing.node.name) for listing in listings for vm in listing.vms)
     running_last = sorted(vms, key=lambda place: place[0].running)
-    return Listed(running_last, [node.name for node in nodes], [node.name for node in failed])
+    return ListedVms(running_last, [node.name for node in nodes], [node.name for node in failed])
 
 
 def _refuse_unclear(
-    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, names: GuestNames, listed: Listed
+    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, names: GuestNames, listed: ListedVms
 ) -> None:
     """Refuse the guests whose accounts are not clear. The provider does not connect to them."""
     for guest in guests:
@@ -229,7 +229,7 @@ def _found(
     guest = FoundGuest(
         placement=place,
         hosts={each.node.machine: each.node.name for each in listings},
-        settings=names.settings_of(inputs, place.vm),
+        settings=names.settings_of(place.vm, inputs),
         facts=hyperv.facts_of_vm(listing.facts, place.vm),
         known=known,
     )

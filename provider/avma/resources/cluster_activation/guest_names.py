@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from avma import characters
@@ -43,110 +44,134 @@ class Unclear:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedVms:
     """The VMs of all hosts with an answer.
 
     Attributes:
-        vms: each VM and the name of its host, also stopped replicas of it. A running one comes last.
+        places: each VM and the name of its host, also stopped replicas of it. A running one comes last.
         hosts: the names of all hosts.
         silent: the names of the hosts without an answer.
     """
 
-    vms: Sequence[tuple[VirtualMachine, str]]
+    places: Sequence[tuple[VirtualMachine, str]]
     hosts: Sequence[str]
     silent: Sequence[str]
+
+    @cached_property
+    def host_of(self) -> Mapping[str, str]:
+        """The host of each VM, by id."""
+        return {vm.id: host for vm, host in self.places}
+
+    def ids_with(self, name: str, inputs: ClusterActivationInputs) -> set[str]:
+        """Return the ids of all declared VMs with a name, in lower case."""
+        same = (vm for vm, _ in self.places if vm.name.lower() == name)
+        return {vm.id for vm in same if is_selected(inputs.include, inputs.exclude, vm.id, vm.name)}
 
 
 @dataclass(frozen=True)
 class GuestNames:
-    """The VMs that the names in `guests` mean, by name in lower case. Names without a VM are left out."""
+    """The entries in `guests`, and the VMs that the names among them mean.
 
+    Attributes:
+        guests: the entries, and the settings in them.
+        meant: the VMs by name, in lower case. Names without a VM are left out.
+    """
+
+    guests: Mapping[str, Any] = field(default_factory=dict)
     meant: Mapping[str, NamedGuest] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, outputs: Values) -> GuestNames:
-        """Return the names in stored outputs."""
-        return cls({each["name"]: build(NamedGuest, each) for each in outputs.get("named_guests") or []})
+    def of(cls, guests: object, outputs: Values) -> GuestNames:
+        """Return the entries in `guests`, with the VMs in stored outputs. In a preview, `guests` can be unknown."""
+        stored = {each["name"]: build(NamedGuest, each) for each in outputs.get("named_guests") or []}
+        return cls(guests if isinstance(guests, Mapping) else {}, stored)
 
-    def found(self, inputs: ClusterActivationInputs, listed: Listed) -> GuestNames:
+    def found(self, inputs: ClusterActivationInputs, listed: ListedVms) -> GuestNames:
         """Return the names after a new listing of the VMs."""
-        names = {entry.lower() for entry in inputs.guests or {} if not hyperv.canonical_vm_id(entry)}
-        found = ((name, self._found(name, inputs, listed)) for name in sorted(names))
-        return GuestNames({name: vm for name, vm in found if vm is not None})
+        found = ((name, self._found(name, inputs, listed)) for name in sorted(self._by_name))
+        return GuestNames(self.guests, {name: vm for name, vm in found if vm is not None})
 
-    def _found(self, name: str, inputs: ClusterActivationInputs, listed: Listed) -> NamedGuest | None:
-        hosts = {vm.id: host for vm, host in listed.vms}
-        before = self.meant.get(name)
-        if before is not None and before.vm_id in hosts:
-            return replace(before, host=hosts[before.vm_id])
+    def _found(self, name: str, inputs: ClusterActivationInputs, listed: ListedVms) -> NamedGuest | None:
+        before, host_of = self.meant.get(name), listed.host_of
+        if before is not None and before.vm_id in host_of:
+            return replace(before, host=host_of[before.vm_id])
         if before is not None and (listed.silent or before.host not in listed.hosts):
             return before
-        ids = _ids_with(name, inputs, listed)
-        # The VM may be on a host without an answer.
-        only = next(iter(ids)) if len(ids) == 1 and not listed.silent else None
-        return NamedGuest(name=name, vm_id=only, host=hosts[only]) if only is not None else None
+        ids = listed.ids_with(name, inputs)
+        if len(ids) != 1 or listed.silent:  # the VM may be on a host without an answer
+            return None
+        vm_id = ids.pop()
+        return NamedGuest(name=name, vm_id=vm_id, host=host_of[vm_id])
 
-    def entry_of(self, guests: Iterable[str], vm_id: str, vm_name: str) -> str | None:
-        """Return the entry in `guests` for a VM, None without one."""
-        return next(iter(self.entries_of(guests, vm_id, vm_name)), None)
+    @cached_property
+    def _by_id(self) -> Mapping[str, list[str]]:
+        """The entries with a GUID, by VM id."""
+        return _grouped((hyperv.canonical_vm_id(entry), entry) for entry in self.guests)
 
-    def entries_of(self, guests: Iterable[str], vm_id: str, vm_name: str) -> list[str]:
-        """Return the entries in `guests` for a VM: those with its id, or else those with its name."""
-        ids = {entry: hyperv.canonical_vm_id(entry) for entry in guests}
-        by_id = [entry for entry in ids if ids[entry] == vm_id]
-        return by_id or [entry for entry in ids if not ids[entry] and self._means(entry, vm_id, vm_name)]
+    @cached_property
+    def _by_name(self) -> Mapping[str, list[str]]:
+        """The entries with a name, by name in lower case."""
+        return _grouped((entry.lower(), entry) for entry in self.guests if not hyperv.canonical_vm_id(entry))
 
-    def _means(self, entry: str, vm_id: str, vm_name: str) -> bool:
-        meant = self.meant.get(entry.lower())
-        return entry.lower() == vm_name.lower() if meant is None else meant.vm_id == vm_id
+    @cached_property
+    def _names_of(self) -> Mapping[str, list[str]]:
+        """The names that mean a VM, by its id."""
+        return _grouped((vm.vm_id, name) for name, vm in self.meant.items())
 
-    def settings_of(self, inputs: ClusterActivationInputs, vm: VirtualMachine) -> GuestSettings:
+    def entries_of(self, vm_id: str, vm_name: str) -> list[str]:
+        """Return the entries for a VM: those with its id, or else those with its name."""
+        return self._by_id.get(vm_id) or self._entries_by_name(vm_id, vm_name)
+
+    def _entries_by_name(self, vm_id: str, vm_name: str) -> list[str]:
+        own, name = self._names_of.get(vm_id, []), vm_name.lower()
+        names = own if name in self.meant else [*own, name]
+        return [entry for each in names for entry in self._by_name.get(each, [])]
+
+    def settings_of(self, vm: VirtualMachine, inputs: ClusterActivationInputs) -> GuestSettings:
         """Return the settings for one guest: those in `guests`, then those in `guest`."""
-        entry = self.entry_of(inputs.guests or {}, vm.id, vm.name)
-        own = None if entry is None else (inputs.guests or {})[entry]
-        return GuestSettings(**merged(own, inputs.guest))
+        entries = self.entries_of(vm.id, vm.name)
+        return GuestSettings(**merged(self.guests[entries[0]] if entries else None, inputs.guest))
 
-    def declared_key(self, wanted: Values, vm_id: str, vm_name: str) -> Any:
+    def declared_key(self, vm_id: str, vm_name: str) -> Any:
         """Return the key in `guests` for a VM, None without one. It can be unknown in a preview."""
-        guests = wanted.get("guests")
-        entries: Mapping[str, Any] = guests if isinstance(guests, Mapping) else {}
-        entry = self.entry_of(entries, vm_id, vm_name)
-        own = None if entry is None else entries[entry]
+        own = next((self.guests[entry] for entry in self.entries_of(vm_id, vm_name)), None)
         return own.get("product_key") if isinstance(own, Mapping) else None
 
-    def why_unclear(self, vm: VirtualMachine, inputs: ClusterActivationInputs, listed: Listed) -> Unclear | None:
+    def why_unclear(self, vm: VirtualMachine, inputs: ClusterActivationInputs, listed: ListedVms) -> Unclear | None:
         """Return the reason why it is not clear which settings a VM has, None if it is clear."""
-        guests = inputs.guests or {}
-        if any(hyperv.canonical_vm_id(entry) == vm.id for entry in guests):
-            own = self.entries_of(guests, vm.id, vm.name)
-            return _several(vm, own) if len(own) > 1 else None
-        named = next((entry for entry in guests if entry.lower() == vm.name.lower()), None)
-        if named is not None:
-            meant = self.meant.get(named.lower())
+        entries, name = self.entries_of(vm.id, vm.name), vm.name.lower()
+        if vm.id not in self._by_id and name in self._by_name:
+            meant, entry = self.meant.get(name), self._by_name[name][0]
             if meant is None:
-                return _nobody(named, _ids_with(named.lower(), inputs, listed), listed)
-            if meant.vm_id != vm.id:
-                return _another(named, meant, listed)
-        own = self.entries_of(guests, vm.id, vm.name)
-        return _several(vm, own) if len(own) > 1 else None
+                return _nobody(entry, listed.ids_with(name, inputs), listed)
+            if not entries:
+                return _another(entry, meant, listed)
+        return _several(vm, entries) if len(entries) > 1 else None
 
-    def warn_of_strangers(
-        self, inputs: ClusterActivationInputs, vms: Sequence[VirtualMachine], warn: Callable[[str], None]
-    ) -> None:
+    def warn_of_strangers(self, vms: Sequence[VirtualMachine], warn: Callable[[str], None]) -> None:
         """Warn about entries in `guests` that no VM uses, or whose VM has another name now."""
-        for entry in inputs.guests or {}:
-            why = self._why_strange(entry, inputs.guests or {}, vms)
+        used = {entry: vm for vm in vms for entry in self.entries_of(vm.id, vm.name)}
+        ours = {entry for vm in vms for entry in self._entries_by_name(vm.id, vm.name)}
+        for entry in self.guests:
+            why = ""
+            if entry not in used:
+                why = "whose VM also has an entry with its GUID" if entry in ours else self._why_strange(entry, vms)
+            elif entry in ours and entry.lower() != used[entry].name.lower():
+                why = f"whose VM is named {used[entry].name} now"
             if why:
                 warn(f"{setting('guests')} contains {characters.shown(entry)}, {why}")
 
-    def _why_strange(self, entry: str, guests: Iterable[str], vms: Sequence[VirtualMachine]) -> str:
-        by_id, meant = hyperv.canonical_vm_id(entry), self.meant.get(entry.lower())
-        vm = next((vm for vm in vms if entry in self.entries_of(guests, vm.id, vm.name)), None)
-        if vm is not None:
-            return "" if by_id or entry.lower() == vm.name.lower() else f"whose VM is named {vm.name} now"
-        if any(self._means(entry, each.id, each.name) for each in vms):
-            return "whose VM also has an entry with its GUID"
+    def _why_strange(self, entry: str, vms: Sequence[VirtualMachine]) -> str:
+        meant = self.meant.get(entry.lower())
         return f"whose VM was last on {meant.host}" if meant else f"which is no VM{similar_names(entry, vms)}"
+
+
+def _grouped(pairs: Iterable[tuple[str | None, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, value in pairs:
+        if key is not None:
+            found.setdefault(key, []).append(value)
+    return found
 
 
 def guest_of(settings: GuestSettings) -> Guest:
@@ -154,32 +179,26 @@ def guest_of(settings: GuestSettings) -> Guest:
     return Guest(**{name: value for name, value in vars(settings).items() if name != "product_key"})
 
 
-def _ids_with(name: str, inputs: ClusterActivationInputs, listed: Listed) -> set[str]:
-    """Return the ids of all declared VMs with a name, in lower case."""
-    same = (vm for vm, _ in listed.vms if vm.name.lower() == name)
-    return {vm.id for vm in same if is_selected(inputs.include, inputs.exclude, vm.id, vm.name)}
-
-
 def _several(vm: VirtualMachine, entries: Iterable[str]) -> Unclear:
     names = ", ".join(map(characters.shown, entries))
     return Unclear(f"{setting('guests')} contains the VM {vm.name} more than once: {names}", "keep one of the entries")
 
 
-def _nobody(entry: str, ids: Iterable[str], listed: Listed) -> Unclear:
+def _nobody(entry: str, ids: Iterable[str], listed: ListedVms) -> Unclear:
     name, named = characters.shown(entry), sorted(ids)
     if len(named) > 1:
         return Unclear(f"{len(named)} VMs are named {name}: {', '.join(named)}", _BY_ID)
     return _away(f"the VM that {setting('guests')} names {name}", listed)
 
 
-def _another(entry: str, meant: NamedGuest, listed: Listed) -> Unclear:
-    is_listed = any(vm.id == meant.vm_id for vm, _ in listed.vms)
+def _another(entry: str, meant: NamedGuest, listed: ListedVms) -> Unclear:
+    is_listed = meant.vm_id in listed.host_of
     if listed.silent and not is_listed:
         return _away(f"the VM that {setting('guests')} names {characters.shown(entry)} ({meant.vm_id})", listed)
     place = f"{'on' if is_listed else 'last on'} {meant.host}"
     return Unclear(f"in {setting('guests')}, {characters.shown(entry)} is another VM ({meant.vm_id}, {place})", _BY_ID)
 
 
-def _away(vm: str, listed: Listed) -> Unclear:
+def _away(vm: str, listed: ListedVms) -> Unclear:
     reason = f"{vm} may be on a host without an answer ({', '.join(listed.silent)})"
     return Unclear(reason, f"{_BY_ID}, or {RUN_AGAIN} when all hosts answer", may_pass=True)
