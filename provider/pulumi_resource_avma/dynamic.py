@@ -78,11 +78,12 @@ class VmActivation(_Resource, module=PACKAGE, name="VmActivation"):
 class ClusterActivation(_Resource, module=PACKAGE, name="ClusterActivation"):
     """The activation of all guests of a cluster. Arguments and outputs are the plugin's, in snake case.
 
-    The objects in `guest_activations` have the names of the plugin, such as `vmName`.
+    The objects in `guest_activations` and `named_guests` have the names of the plugin, such as `vmName`.
     """
 
     activated: pulumi.Output[int]
     guest_activations: pulumi.Output[list[dict[str, Any]]]
+    named_guests: pulumi.Output[list[dict[str, Any]] | None]
     not_activated: pulumi.Output[int]
     not_applicable: pulumi.Output[int]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
 
@@ -25,17 +24,19 @@ def place(vm_id: str, name: str, host: str, state: VmState = VmState.RUNNING) ->
     return VirtualMachine(vm_id, name, state), host
 
 
-def wanted(*entries: str, **inputs: Any) -> ClusterActivationInputs:
+def wanted(*entries: str) -> ClusterActivationInputs:
     guests: dict[str, dict[str, str]] = {entry: {} for entry in entries}
-    return build(ClusterActivationInputs, {"cluster": "cl01", "guests": guests, **inputs})
+    return build(ClusterActivationInputs, {"cluster": "cl01", "guests": guests})
 
 
-def listed(*places: Place, silent: Sequence[str] = (), hosts: Sequence[str] = ("n1", "n2")) -> ListedVms:
-    return ListedVms(places, hosts, silent)
+def listed(
+    *places: Place, silent: Sequence[str] = (), hosts: Sequence[str] = ("n1", "n2"), exclude: Sequence[str] = ()
+) -> ListedVms:
+    return ListedVms(places, hosts, silent, lambda vm_id, _name: vm_id not in exclude)
 
 
 def names_of(inputs: ClusterActivationInputs, meant: Mapping[str, NamedGuest], found: ListedVms) -> GuestNames:
-    return GuestNames(inputs.guests or {}, meant).found(inputs, found)
+    return GuestNames(inputs.guests or {}, meant).found(found)
 
 
 AT_HOME, NAMESAKE = place(RIGHT, "sql", "n2"), place(EVIL, "SQL", "n1")
@@ -65,12 +66,62 @@ def test_a_name_means_the_same_vm_until_that_is_gone(
 
 
 def test_a_name_means_the_same_vm_although_that_is_excluded() -> None:
-    found = names_of(wanted("sql", exclude=[RIGHT]), KNOWN, listed(AT_HOME, NAMESAKE))
+    found = names_of(wanted("sql"), KNOWN, listed(AT_HOME, NAMESAKE, exclude=[RIGHT]))
     assert found.meant["sql"].vm_id == RIGHT
 
 
 def test_the_host_of_a_vm_is_kept_up_to_date() -> None:
     assert names_of(wanted("sql"), KNOWN, listed(place(RIGHT, "sql", "n1"))).meant["sql"].host == "n1"
+
+
+TWIN_OFF, TWIN_ON = place(RIGHT, "sql", "n1", VmState.OFF), place(RIGHT, "sql", "n1")
+
+
+@pytest.mark.parametrize(
+    ("found", "host"),
+    [
+        pytest.param(listed(TWIN_ON), "n1", id="it moved"),
+        pytest.param(listed(TWIN_OFF), "n1", id="it moved and is off"),
+        pytest.param(listed(TWIN_ON, silent=["n2"]), "n1", id="failed over"),
+        pytest.param(listed(TWIN_OFF, silent=["n2"]), "n2", id="its host is silent"),
+        pytest.param(listed(TWIN_OFF, hosts=["n1"]), "n2", id="its host is not asked"),
+        pytest.param(listed(TWIN_OFF, AT_HOME), "n2", id="a replica"),
+        pytest.param(listed(TWIN_ON, AT_HOME), "n2", id="both run it"),
+    ],
+)
+def test_another_host_must_run_a_vm_to_be_its_host(found: ListedVms, host: str) -> None:
+    """Otherwise, it could list the VM of another host once, then say that it is gone, and give its name away."""
+    assert names_of(wanted("sql"), KNOWN, found).meant["sql"].host == host
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(listed(place(RIGHT, "sql", "n1", VmState.OFF), place(RIGHT, "web", "n2")), id="a replica"),
+        pytest.param(
+            listed(place(RIGHT, "sql", "n1", VmState.OFF), place(RIGHT, "web", "n2", VmState.OFF)), id="both are off"
+        ),
+        pytest.param(listed(place(RIGHT, "sql", "n1"), place(RIGHT, "web", "n2")), id="both run it"),
+    ],
+)
+def test_one_host_alone_does_not_name_a_vm_that_another_one_lists(found: ListedVms) -> None:
+    names = names_of(wanted("sql"), NOBODY, found)
+    assert names.meant == {}
+
+
+def test_a_vm_with_several_names_is_not_clear() -> None:
+    found = listed(place(RIGHT, "sql", "n1", VmState.OFF), place(RIGHT, "web", "n2", VmState.OFF))
+    why = names_of(wanted("sql"), NOBODY, found).why_unclear(found.places[0][0], found)
+    assert why is not None
+    assert "the hosts of the VM sql list it under several names" in why.reason
+
+
+def test_a_reason_names_ten_vms_at_most() -> None:
+    found = listed(*(place(f"{number:08}-0000-0000-0000-000000000000", "sql", "n1") for number in range(30)))
+    why = names_of(wanted("sql"), NOBODY, found).why_unclear(found.places[0][0], found)
+    assert why is not None
+    assert why.reason.startswith("30 VMs are named sql: 00000000-")
+    assert why.reason.endswith("00000009-0000-0000-0000-000000000000 and 20 more")
 
 
 def test_a_name_without_an_entry_means_nothing() -> None:
@@ -91,7 +142,7 @@ def test_a_name_without_an_entry_means_nothing() -> None:
 )
 def test_only_the_right_vm_has_the_settings(entries: list[str], vm: Place, reason: str | None, may_pass: bool) -> None:
     inputs, found = wanted(*entries), listed(vm if vm is not NAMESAKE else AT_HOME, NAMESAKE)
-    why = names_of(inputs, KNOWN, found).why_unclear(vm[0], inputs, found)
+    why = names_of(inputs, KNOWN, found).why_unclear(vm[0], found)
     assert (why is None) == (reason is None)
     if why and reason:
         assert reason in neutral(why.reason)
@@ -105,14 +156,14 @@ def neutral(text: str) -> str:
 def test_vms_that_swap_their_names_keep_their_settings() -> None:
     inputs, swapped = wanted("sql", "web"), listed(place(RIGHT, "web", "n2"), place(EVIL, "sql", "n1"))
     names = names_of(inputs, {**KNOWN, "web": NamedGuest(name="web", vm_id=EVIL, host="n1")}, swapped)
-    assert [names.why_unclear(vm, inputs, swapped) for vm, _ in swapped.places] == [None, None]
+    assert [names.why_unclear(vm, swapped) for vm, _ in swapped.places] == [None, None]
     assert [names.entries_of(vm.id, vm.name) for vm, _ in swapped.places] == [["sql"], ["web"]]
 
 
 def test_without_all_hosts_a_namesake_may_be_right_later() -> None:
     found = listed(NAMESAKE, silent=["n2"])
     for before, vm in ((NOBODY, ""), (KNOWN, f" ({RIGHT})")):
-        why = names_of(wanted("sql"), before, found).why_unclear(NAMESAKE[0], wanted("sql"), found)
+        why = names_of(wanted("sql"), before, found).why_unclear(NAMESAKE[0], found)
         assert why is not None
         assert why.may_pass
         assert neutral(why.reason) == f"the VM that `guests` names sql{vm} may be on a host without an answer (n2)"
@@ -122,20 +173,20 @@ def test_a_stopped_replica_costs_its_vm_nothing() -> None:
     """A hostile host gives the name of another VM to its replica."""
     found = listed(place(EVIL, "sql", "n1", VmState.OFF), AT_HOME, place(EVIL, "web", "n2"))
     names = names_of(wanted("sql"), KNOWN, found)
-    assert names.why_unclear(found.places[2][0], wanted("sql"), found) is None
-    assert names.why_unclear(AT_HOME[0], wanted("sql"), found) is None
+    assert names.why_unclear(found.places[2][0], found) is None
+    assert names.why_unclear(AT_HOME[0], found) is None
 
 
 def test_a_second_running_vm_with_the_same_id_ends_no_ownership() -> None:
     lie = listed(AT_HOME, place(RIGHT, "zzz", "n1"), NAMESAKE)
-    later = names_of(wanted("sql"), KNOWN, lie).found(wanted("sql"), listed(AT_HOME, NAMESAKE))
+    later = names_of(wanted("sql"), KNOWN, lie).found(listed(AT_HOME, NAMESAKE))
     assert later.meant["sql"].vm_id == RIGHT
 
 
 def test_two_spellings_end_no_ownership() -> None:
     both = listed(AT_HOME, NAMESAKE)
     later = names_of(wanted("sql"), names_of(wanted("sql", "SQL"), KNOWN, both).meant, both)
-    assert later.why_unclear(AT_HOME[0], wanted("sql"), both) is None
+    assert later.why_unclear(AT_HOME[0], both) is None
 
 
 def test_stored_names_are_read() -> None:

@@ -8,12 +8,16 @@ from dataclasses import replace
 import pytest
 
 from avma import errors, keys
+from avma.deadline import Deadline
 from avma.keys import KeyKind
 from avma.resources.cluster_activation.activation_properties import GuestActivation
 from avma.resources.resource import Result
+from avma.windows.hyperv import VirtualMachine
+from avma.windows.machine import Server
 from avma_simulator import EstateServer
 from core.runner import Runner, published_key, stored
 from core.whole_cluster.lab import NEW, RESOURCE, create, failed, guest_in, read, states, update
+from core.whole_cluster.lab import WANTED as LAB
 
 ACCOUNT = {"username": "Root", "password": "Other-Word-9"}
 """The account of the guest that the program means. The VM with its name accepts it too, so a sign-in succeeds."""
@@ -141,6 +145,47 @@ def test_a_namesake_does_not_take_over_while_the_right_vm_is_away(
     back = read(run, replace(later, inputs=result.inputs))
     assert (state_of(back, right), state_of(back, evil)) == ("activated", "notActivated")
     assert sign_ins(cluster, evil) == before
+
+
+def test_an_excluded_vm_that_moves_during_the_listing_is_not_gone(
+    cluster: EstateServer, run: Runner, right: str, evil: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = create(run, include=["d*", "evil"], guests={"d0": ACCOUNT})
+    cluster.rename("evil", "d0")
+    excluded = is_excluded(cluster, run, result, right)
+    listed, listings = Server.virtual_machines, list[str]()
+
+    def between_hosts(host: Server, deadline: Deadline) -> tuple[VirtualMachine, ...]:
+        listings.append(host.where)
+        vms = listed(host, deadline)
+        return vms if len(listings) > 2 else tuple(vm for vm in vms if vm.id != right)
+
+    monkeypatch.setattr(Server, "virtual_machines", between_hosts)
+    before = sign_ins(cluster, evil)
+    read(run, excluded)
+    assert sign_ins(cluster, evil) == before
+
+
+def test_a_preview_does_not_announce_work_on_a_vm_with_an_unclear_account(
+    cluster: EstateServer, run: Runner, right: str
+) -> None:
+    cluster.data_exchange(right, False)
+    cluster.power("n1", "off")
+    guests = {"d0": {**ACCOUNT, "transport": "winrm"}}
+    RESOURCE.probe({**LAB, "include": ["d0"], "guests": guests, "manage_data_exchange": True}, run.operation())
+    assert not any("Data Exchange" in line for line in run.told)
+
+
+def test_a_deletion_does_not_look_at_excluded_namesakes(
+    cluster: EstateServer, run: Runner, right: str, evil: str
+) -> None:
+    """The state is of an earlier version, without the VMs of the names."""
+    cluster.rename("evil", "d0")
+    result = create(run, include=["d0"], exclude=[evil], guests={"d0": ACCOUNT}, on_delete="uninstallKey")
+    old = stored(result)
+    del old.outputs["named_guests"]  # type: ignore[attr-defined]
+    RESOURCE.delete(result.identifier, old, run.operation())
+    assert cluster.machine(right)["status"] == "Unlicensed"
 
 
 def test_a_renamed_vm_keeps_its_account(cluster: EstateServer, run: Runner, right: str) -> None:

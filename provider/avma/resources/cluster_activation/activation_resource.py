@@ -185,10 +185,8 @@ class ClusterActivationResource(Resource):
             operation.status(f"{identifier}: its guests keep their keys. {capitalized(ONLY_FORGETS)}")
             return
         # A VM that has another name now can be outside of the patterns.
-        everywhere, names = replace(inputs, include=None, exclude=None), GuestNames.of(inputs.guests, stored.outputs)
-        survey = find_guests(everywhere, own, names, operation)
-        ids = {guest.get("vm_id") for guest in own}
-        survey = replace(survey, guests=[guest for guest in survey.guests if guest.vm.id in ids])
+        ids = {str(guest.get("vm_id")) for guest in own}
+        survey = find_guests(inputs, own, GuestNames.of(inputs.guests, stored.outputs), operation, only=ids)
         guest_report.tell_gone(own, survey, operation)
         undo_guests(survey.guests, inputs.on_delete, operation)
         failure = guest_report.undo_failure(survey, inputs, _place(inputs), operation)

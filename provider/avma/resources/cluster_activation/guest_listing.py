@@ -5,9 +5,10 @@ An error of one host affects only its guests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from avma import characters, errors
 from avma.configuration import Guest
@@ -32,6 +33,8 @@ from avma.windows.machine import Server
 
 _TRIED = "find the guests"
 _SELECTING = "select the guests"
+_Selection = Callable[[str, str], bool]
+"""Whether a VM with an id and a name is meant."""
 
 
 @dataclass
@@ -53,10 +56,12 @@ class FoundGuest:
     product: Product | None = None
     changed: bool = False
     """Whether this operation has changed it."""
+    refused: bool = False
+    """Whether the provider does not connect to it."""
 
     def refuse(self, error: errors.AvmaError, state: ActivationState = ActivationState.NOT_ACTIVATED) -> None:
         """Do not connect to the guest. Without another state, the error is for the user to remove."""
-        self.state, self.reason, self.error = state, error.answer, error
+        self.state, self.reason, self.error, self.refused = state, error.answer, error, True
 
     @property
     def vm(self) -> VirtualMachine:
@@ -109,11 +114,16 @@ class _Listing:
 
 
 def find_guests(
-    inputs: ClusterActivationInputs, known: Sequence[Values], names: GuestNames, operation: Operation
+    inputs: ClusterActivationInputs,
+    known: Sequence[Values],
+    names: GuestNames,
+    operation: Operation,
+    only: Collection[str] | None = None,
 ) -> Survey:
     """Find the declared guests, and decide about those without a need to read them.
 
-    `known` contains the stored guests, and `names` those that the names in `guests` mean in the state.
+    `known` contains the stored guests, and `names` the entries in `guests` with the VMs in the state. With `only`, the
+    guests with these ids are found instead, whatever their names are.
 
     Raises:
         AvmaError: the cluster could not be queried, or none of the hosts.
@@ -122,18 +132,22 @@ def find_guests(
     nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation, listed="hosts")
     stored = {str(values.get("vm_id")): values for values in known}
     listings = _list(nodes, operation)
-    if not (stored.keys() <= _ids(listings) or any(node.error for node in nodes)):
+    expected = stored.keys() | names.vm_ids
+    if not (expected <= _ids(listings) or any(node.error for node in nodes)):
         # During the listing, a VM can move to a host that was listed before.
         listings = _list(nodes, replace(operation, deadline=operation.deadline.fresh()))
     failed = [node for node in nodes if node.error is not None]
     if len(failed) == len(nodes) and failed[0].error is not None:
         raise failed[0].error
-    places = [found for found in _by_vm(listings) if _is_declared(inputs, found[0].vm.id, found[0].vm.name)]
-    listed = _listed(listings, nodes, failed)
-    names = names.found(inputs, listed)
+    declared: _Selection = partial(is_selected, inputs.include, inputs.exclude)
+    wanted: _Selection = declared if only is None else lambda vm_id, _name: vm_id in only
+    places = [found for found in _by_vm(listings) if wanted(found[0].vm.id, found[0].vm.name)]
+    listed = _listed(listings, nodes, failed, declared)
+    names = names.found(listed)
     guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings, names) for each_vm in places]
-    _refuse_unclear(guests, inputs, names, listed)
-    lost = [each for each in _lost(guests, stored, listings, failed) if _is_still_declared(inputs, each.known)]
+    _refuse_unclear(guests, names, listed)
+    lost = _lost(guests, stored, listings, failed)
+    lost = [each for each in lost if wanted(str(each.known.get("vm_id")), str(each.known.get("vm_name")))]
     away = {values.known.get("vm_id") for values in lost}
     present = sorted(
         (guest for guest in guests if guest.vm.id not in away), key=lambda guest: (guest.vm.name.lower(), guest.vm.id)
@@ -143,18 +157,20 @@ def find_guests(
     return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms], names)
 
 
-def _listed(listings: Sequence[_Listing], nodes: Sequence[NodeState], failed: Sequence[NodeState]) -> ListedVms:
-    vms = ((vm, listing.node.name) for listing in listings for vm in listing.vms)
-    running_last = sorted(vms, key=lambda place: place[0].running)
-    return ListedVms(running_last, [node.name for node in nodes], [node.name for node in failed])
+def _listed(
+    listings: Sequence[_Listing],
+    nodes: Sequence[NodeState],
+    failed: Sequence[NodeState],
+    is_declared: _Selection,
+) -> ListedVms:
+    places = [(vm, listing.node.name) for listing in listings for vm in listing.vms]
+    return ListedVms(places, [node.name for node in nodes], [node.name for node in failed], is_declared)
 
 
-def _refuse_unclear(
-    guests: Sequence[FoundGuest], inputs: ClusterActivationInputs, names: GuestNames, listed: ListedVms
-) -> None:
+def _refuse_unclear(guests: Sequence[FoundGuest], names: GuestNames, listed: ListedVms) -> None:
     """Refuse the guests whose accounts are not clear. The provider does not connect to them."""
     for guest in guests:
-        why, where = names.why_unclear(guest.vm, inputs, listed), guest.placement.where
+        why, where = names.why_unclear(guest.vm, listed), guest.placement.where
         if why is None:
             continue
         if why.may_pass:
@@ -178,14 +194,6 @@ def _lost(
     reason = f"no host lists the VM, and the provider could not query {', '.join(names)}"
     gone = (values for vm_id, values in stored.items() if vm_id not in listed or vm_id in replicas)
     return [LostGuest(values, reason) for values in gone]
-
-
-def _is_declared(inputs: ClusterActivationInputs, vm_id: str, name: str) -> bool:
-    return is_selected(inputs.include, inputs.exclude, vm_id, name)
-
-
-def _is_still_declared(inputs: ClusterActivationInputs, known: Values) -> bool:
-    return _is_declared(inputs, str(known.get("vm_id")), str(known.get("vm_name")))
 
 
 def _ids(listings: Sequence[_Listing]) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from avma import characters
 from avma.configuration import Guest
@@ -19,12 +19,15 @@ from avma.resources.cluster_activation.activation_properties import (
     GuestSettings,
     NamedGuest,
 )
-from avma.resources.cluster_activation.guest_selection import is_selected, similar_names
+from avma.resources.cluster_activation.guest_selection import similar_names
 from avma.settings import merged
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.wording import RUN_AGAIN, setting
 
+T = TypeVar("T")
+_MOST = 10
+"""Maximum of ids in one reason."""
 _BY_ID = f"use the GUID of the VM in {setting('guests')} instead of its name"
 
 
@@ -48,24 +51,44 @@ class ListedVms:
     """The VMs of all hosts with an answer.
 
     Attributes:
-        places: each VM and the name of its host, also stopped replicas of it. A running one comes last.
+        places: each VM and the name of its host, also stopped replicas of it.
         hosts: the names of all hosts.
         silent: the names of the hosts without an answer.
+        is_declared: whether the resource is about a VM with an id and a name.
     """
 
     places: Sequence[tuple[VirtualMachine, str]]
     hosts: Sequence[str]
     silent: Sequence[str]
+    is_declared: Callable[[str, str], bool] = lambda _id, _name: True
 
     @cached_property
-    def host_of(self) -> Mapping[str, str]:
-        """The host of each VM, by id."""
-        return {vm.id: host for vm, host in self.places}
+    def places_of(self) -> Mapping[str, Sequence[tuple[VirtualMachine, str]]]:
+        """The places that count for each VM, by its id: those where it runs, or all of them if it does not run."""
+        found = _grouped((place[0].id, place) for place in self.places)
+        return {vm_id: [each for each in all_ if each[0].running] or all_ for vm_id, all_ in found.items()}
 
-    def ids_with(self, name: str, inputs: ClusterActivationInputs) -> set[str]:
-        """Return the ids of all declared VMs with a name, in lower case."""
-        same = (vm for vm, _ in self.places if vm.name.lower() == name)
-        return {vm.id for vm in same if is_selected(inputs.include, inputs.exclude, vm.id, vm.name)}
+    @cached_property
+    def ids_of(self) -> Mapping[str, Sequence[str]]:
+        """The ids of the declared VMs with each name, by name in lower case."""
+        found = _grouped(
+            (vm.name.lower(), vm_id)
+            for vm_id, places in self.places_of.items()
+            for vm, _ in places
+            if self.is_declared(vm_id, vm.name)
+        )
+        return {name: sorted(set(ids)) for name, ids in found.items()}
+
+    def host_of(self, vm: NamedGuest) -> str:
+        """Return the host of a VM. It does not change while its last host lists it or cannot, and no other one runs it.
+
+        Otherwise, a host could list a VM of another one once, and then say that it is gone.
+        """
+        places = self.places_of[vm.vm_id]
+        listing = {host for each, host in self.places if each.id == vm.vm_id}
+        answered = vm.host in self.hosts and vm.host not in self.silent
+        moved = vm.host not in listing and (answered or places[0][0].running)
+        return places[0][1] if moved and len(places) == 1 else vm.host
 
 
 @dataclass(frozen=True)
@@ -86,22 +109,28 @@ class GuestNames:
         stored = {each["name"]: build(NamedGuest, each) for each in outputs.get("named_guests") or []}
         return cls(guests if isinstance(guests, Mapping) else {}, stored)
 
-    def found(self, inputs: ClusterActivationInputs, listed: ListedVms) -> GuestNames:
+    def found(self, listed: ListedVms) -> GuestNames:
         """Return the names after a new listing of the VMs."""
-        found = ((name, self._found(name, inputs, listed)) for name in sorted(self._by_name))
+        found = ((name, self._found(name, listed)) for name in sorted(self._by_name))
         return GuestNames(self.guests, {name: vm for name, vm in found if vm is not None})
 
-    def _found(self, name: str, inputs: ClusterActivationInputs, listed: ListedVms) -> NamedGuest | None:
-        before, host_of = self.meant.get(name), listed.host_of
-        if before is not None and before.vm_id in host_of:
-            return replace(before, host=host_of[before.vm_id])
+    def _found(self, name: str, listed: ListedVms) -> NamedGuest | None:
+        before = self.meant.get(name)
+        if before is not None and before.vm_id in listed.places_of:
+            return replace(before, host=listed.host_of(before))
         if before is not None and (listed.silent or before.host not in listed.hosts):
             return before
-        ids = listed.ids_with(name, inputs)
+        ids = listed.ids_of.get(name, [])
         if len(ids) != 1 or listed.silent:  # the VM may be on a host without an answer
             return None
-        vm_id = ids.pop()
-        return NamedGuest(name=name, vm_id=vm_id, host=host_of[vm_id])
+        places = listed.places_of[ids[0]]
+        same = all(vm.name.lower() == name for vm, _ in places)
+        return NamedGuest(name=name, vm_id=ids[0], host=places[0][1]) if same else None
+
+    @property
+    def vm_ids(self) -> set[str]:
+        """The ids of all VMs that the names in `guests` mean."""
+        return {vm.vm_id for name, vm in self.meant.items() if name in self._by_name}
 
     @cached_property
     def _by_id(self) -> Mapping[str, list[str]]:
@@ -137,14 +166,14 @@ class GuestNames:
         own = next((self.guests[entry] for entry in self.entries_of(vm_id, vm_name)), None)
         return own.get("product_key") if isinstance(own, Mapping) else None
 
-    def why_unclear(self, vm: VirtualMachine, inputs: ClusterActivationInputs, listed: ListedVms) -> Unclear | None:
+    def why_unclear(self, vm: VirtualMachine, listed: ListedVms) -> Unclear | None:
         """Return the reason why it is not clear which settings a VM has, None if it is clear."""
         entries, name = self.entries_of(vm.id, vm.name), vm.name.lower()
         if vm.id not in self._by_id and name in self._by_name:
             meant, entry = self.meant.get(name), self._by_name[name][0]
             if meant is None:
-                return _nobody(entry, listed.ids_with(name, inputs), listed)
-            if not entries:
+                return _nobody(entry, listed.ids_of.get(name, []), listed)
+            if not entries:  # the name means another VM
                 return _another(entry, meant, listed)
         return _several(vm, entries) if len(entries) > 1 else None
 
@@ -166,8 +195,8 @@ class GuestNames:
         return f"whose VM was last on {meant.host}" if meant else f"which is no VM{similar_names(entry, vms)}"
 
 
-def _grouped(pairs: Iterable[tuple[str | None, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _grouped(pairs: Iterable[tuple[str | None, T]]) -> dict[str, list[T]]:
+    found: dict[str, list[T]] = {}
     for key, value in pairs:
         if key is not None:
             found.setdefault(key, []).append(value)
@@ -184,18 +213,21 @@ def _several(vm: VirtualMachine, entries: Iterable[str]) -> Unclear:
     return Unclear(f"{setting('guests')} contains the VM {vm.name} more than once: {names}", "keep one of the entries")
 
 
-def _nobody(entry: str, ids: Iterable[str], listed: ListedVms) -> Unclear:
-    name, named = characters.shown(entry), sorted(ids)
-    if len(named) > 1:
-        return Unclear(f"{len(named)} VMs are named {name}: {', '.join(named)}", _BY_ID)
-    return _away(f"the VM that {setting('guests')} names {name}", listed)
+def _nobody(entry: str, ids: Sequence[str], listed: ListedVms) -> Unclear:
+    name = characters.shown(entry)
+    if len(ids) > 1:
+        more = f" and {len(ids) - _MOST} more" if len(ids) > _MOST else ""
+        return Unclear(f"{len(ids)} VMs are named {name}: {', '.join(ids[:_MOST])}{more}", _BY_ID)
+    if listed.silent:
+        return _away(f"the VM that {setting('guests')} names {name}", listed)
+    return Unclear(f"the hosts of the VM {name} list it under several names", _BY_ID)
 
 
 def _another(entry: str, meant: NamedGuest, listed: ListedVms) -> Unclear:
-    is_listed = meant.vm_id in listed.host_of
+    is_listed = meant.vm_id in listed.places_of
     if listed.silent and not is_listed:
         return _away(f"the VM that {setting('guests')} names {characters.shown(entry)} ({meant.vm_id})", listed)
-    place = f"{'on' if is_listed else 'last on'} {meant.host}"
+    place = f"on {meant.host}" if is_listed else f"last on {meant.host}, which is not one of the hosts now"
     return Unclear(f"in {setting('guests')}, {characters.shown(entry)} is another VM ({meant.vm_id}, {place})", _BY_ID)
 
 

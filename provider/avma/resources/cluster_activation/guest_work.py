@@ -155,7 +155,9 @@ def guests_to_prepare(
     """Return the guests that an update can read only after it has turned on their Data Exchange."""
     found = []
     for guest in guests if inputs.manage_data_exchange else ():
-        if guest.state is ActivationState.UNREACHABLE and _reports_no_address(guest, operation):
+        if guest.refused or guest.state is not ActivationState.UNREACHABLE:
+            continue
+        if _reports_no_address(guest, operation):
             with suppress(errors.EmptyAnswer, errors.Unreachable, errors.AccessDenied, errors.WsmanFault):
                 setting = guest.placement.host.data_exchange(operation.deadline).get(guest.vm.id)
                 found += [guest] if setting is not None and not setting.enabled else []
