@@ -14,8 +14,10 @@ from avma.wording import NEUTRAL
 
 RIGHT, EVIL = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 NOBODY: dict[str, NamedGuest] = {}
-KNOWN = {"sql": NamedGuest(name="sql", vm_id=RIGHT, host="n2")}
+KNOWN = {"sql": NamedGuest(name="sql", vm_id=RIGHT, hosts=["n2"])}
 """The name that the tests use means the right VM."""
+
+ON_BOTH = {"sql": NamedGuest(name="sql", vm_id=RIGHT, hosts=["n1", "n2"])}
 
 Place = tuple[VirtualMachine, str]
 
@@ -55,6 +57,8 @@ RENAMED = place(RIGHT, "sql-old", "n2")
         pytest.param(KNOWN, listed(NAMESAKE, silent=["n2"]), RIGHT, id="its host is silent"),
         pytest.param(KNOWN, listed(NAMESAKE, hosts=["n1"]), RIGHT, id="its host is not asked"),
         pytest.param(KNOWN, listed(NAMESAKE), EVIL, id="it is gone"),
+        pytest.param(KNOWN, ListedVms([NAMESAKE], ["n1", "n2"], [], earlier=[RIGHT]), RIGHT, id="it moves now"),
+        pytest.param(ON_BOTH, listed(NAMESAKE, hosts=["n1"]), RIGHT, id="one of its hosts is not asked"),
         pytest.param(KNOWN, listed(), None, id="both are gone"),
     ],
 )
@@ -71,27 +75,28 @@ def test_a_name_means_the_same_vm_although_that_is_excluded() -> None:
 
 
 def test_the_host_of_a_vm_is_kept_up_to_date() -> None:
-    assert names_of(wanted("sql"), KNOWN, listed(place(RIGHT, "sql", "n1"))).meant["sql"].host == "n1"
+    assert names_of(wanted("sql"), KNOWN, listed(place(RIGHT, "sql", "n1"))).meant["sql"].hosts == ["n1"]
 
 
 TWIN_OFF, TWIN_ON = place(RIGHT, "sql", "n1", VmState.OFF), place(RIGHT, "sql", "n1")
 
 
 @pytest.mark.parametrize(
-    ("found", "host"),
+    ("found", "hosts"),
     [
-        pytest.param(listed(TWIN_ON), "n1", id="it moved"),
-        pytest.param(listed(TWIN_OFF), "n1", id="it moved and is off"),
-        pytest.param(listed(TWIN_ON, silent=["n2"]), "n1", id="failed over"),
-        pytest.param(listed(TWIN_OFF, silent=["n2"]), "n2", id="its host is silent"),
-        pytest.param(listed(TWIN_OFF, hosts=["n1"]), "n2", id="its host is not asked"),
-        pytest.param(listed(TWIN_OFF, AT_HOME), "n2", id="a replica"),
-        pytest.param(listed(TWIN_ON, AT_HOME), "n2", id="both run it"),
+        pytest.param(listed(TWIN_ON), ["n1"], id="it moved"),
+        pytest.param(listed(TWIN_OFF), ["n1"], id="it moved and is off"),
+        pytest.param(listed(TWIN_ON, silent=["n2"]), ["n1"], id="failed over"),
+        pytest.param(listed(TWIN_OFF, silent=["n2"]), ["n1", "n2"], id="its host is silent"),
+        pytest.param(listed(TWIN_OFF, hosts=["n1"]), ["n1", "n2"], id="its host is not asked"),
+        pytest.param(listed(TWIN_OFF, AT_HOME), ["n2"], id="a replica"),
+        pytest.param(listed(TWIN_OFF, place(RIGHT, "sql", "n2", VmState.OFF)), ["n1", "n2"], id="off on both"),
+        pytest.param(listed(TWIN_ON, AT_HOME), ["n1", "n2"], id="both run it"),
     ],
 )
-def test_another_host_must_run_a_vm_to_be_its_host(found: ListedVms, host: str) -> None:
+def test_another_host_must_run_a_vm_to_be_its_only_host(found: ListedVms, hosts: list[str]) -> None:
     """Otherwise, it could list the VM of another host once, then say that it is gone, and give its name away."""
-    assert names_of(wanted("sql"), KNOWN, found).meant["sql"].host == host
+    assert names_of(wanted("sql"), KNOWN, found).meant["sql"].hosts == hosts
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def neutral(text: str) -> str:
 
 def test_vms_that_swap_their_names_keep_their_settings() -> None:
     inputs, swapped = wanted("sql", "web"), listed(place(RIGHT, "web", "n2"), place(EVIL, "sql", "n1"))
-    names = names_of(inputs, {**KNOWN, "web": NamedGuest(name="web", vm_id=EVIL, host="n1")}, swapped)
+    names = names_of(inputs, {**KNOWN, "web": NamedGuest(name="web", vm_id=EVIL, hosts=["n1"])}, swapped)
     assert [names.why_unclear(vm, swapped) for vm, _ in swapped.places] == [None, None]
     assert [names.entries_of(vm.id, vm.name) for vm, _ in swapped.places] == [["sql"], ["web"]]
 
@@ -190,7 +195,7 @@ def test_two_spellings_end_no_ownership() -> None:
 
 
 def test_stored_names_are_read() -> None:
-    stored = {"named_guests": [{"name": "sql", "vm_id": RIGHT, "host": "n2"}]}
+    stored = {"named_guests": [{"name": "sql", "vm_id": RIGHT, "hosts": ["n2"]}]}
     assert GuestNames.of({}, stored).meant == KNOWN
     assert GuestNames.of({}, {}).meant == NOBODY
 
@@ -202,6 +207,7 @@ def test_stored_names_are_read() -> None:
         (["sql"], [RENAMED], "sql, whose VM is named sql-old now"),
         (["sql", RIGHT], [AT_HOME], "sql, whose VM also has an entry with its GUID"),
         (["sql"], [place(EVIL, "web", "n1")], "sql, whose VM was last on n2"),
+        (["sql"], [place(RIGHT, "sql", "n1", VmState.OFF), place(RIGHT, "old", "n2", VmState.OFF)], None),
         (["web"], [AT_HOME], "web, which is no VM"),
     ],
 )

@@ -18,9 +18,9 @@ namespace PulumiAvma.Avma.Outputs
     public sealed class NamedGuest
     {
         /// <summary>
-        /// The host that listed the VM last. Example: `hv01`.
+        /// The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
         /// </summary>
-        public readonly string Host;
+        public readonly ImmutableArray<string> Hosts;
         /// <summary>
         /// The name, in lower case. Example: `web01`.
         /// </summary>
@@ -32,13 +32,13 @@ namespace PulumiAvma.Avma.Outputs
 
         [OutputConstructor]
         private NamedGuest(
-            string host,
+            ImmutableArray<string> hosts,
 
             string name,
 
             string vmId)
         {
-            Host = host;
+            Hosts = hosts;
             Name = name;
             VmId = vmId;
         }

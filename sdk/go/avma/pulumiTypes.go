@@ -2004,8 +2004,8 @@ func (o HostVmArrayOutput) Index(i pulumi.IntInput) HostVmOutput {
 
 // The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
 type NamedGuest struct {
-	// The host that listed the VM last. Example: `hv01`.
-	Host string `pulumi:"host"`
+	// The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+	Hosts []string `pulumi:"hosts"`
 	// The name, in lower case. Example: `web01`.
 	Name string `pulumi:"name"`
 	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
@@ -2027,9 +2027,9 @@ func (o NamedGuestOutput) ToNamedGuestOutputWithContext(ctx context.Context) Nam
 	return o
 }
 
-// The host that listed the VM last. Example: `hv01`.
-func (o NamedGuestOutput) Host() pulumi.StringOutput {
-	return o.ApplyT(func(v NamedGuest) string { return v.Host }).(pulumi.StringOutput)
+// The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+func (o NamedGuestOutput) Hosts() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v NamedGuest) []string { return v.Hosts }).(pulumi.StringArrayOutput)
 }
 
 // The name, in lower case. Example: `web01`.

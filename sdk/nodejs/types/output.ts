@@ -494,9 +494,9 @@ export interface HostVm {
  */
 export interface NamedGuest {
     /**
-     * The host that listed the VM last. Example: `hv01`.
+     * The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
      */
-    host: string;
+    hosts: string[];
     /**
      * The name, in lower case. Example: `web01`.
      */

@@ -1571,27 +1571,27 @@ class NamedGuest(dict):
         return super().get(key, default)
 
     def __init__(__self__, *,
-                 host: _builtins.str,
+                 hosts: Sequence[_builtins.str],
                  name: _builtins.str,
                  vm_id: _builtins.str):
         """
         The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
 
-        :param _builtins.str host: The host that listed the VM last. Example: `hv01`.
+        :param Sequence[_builtins.str] hosts: The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
         :param _builtins.str name: The name, in lower case. Example: `web01`.
         :param _builtins.str vm_id: The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
-        pulumi.set(__self__, "host", host)
+        pulumi.set(__self__, "hosts", hosts)
         pulumi.set(__self__, "name", name)
         pulumi.set(__self__, "vm_id", vm_id)
 
     @_builtins.property
     @pulumi.getter
-    def host(self) -> _builtins.str:
+    def hosts(self) -> Sequence[_builtins.str]:
         """
-        The host that listed the VM last. Example: `hv01`.
+        The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
         """
-        return pulumi.get(self, "host")
+        return pulumi.get(self, "hosts")
 
     @_builtins.property
     @pulumi.getter

@@ -189,7 +189,7 @@ class NamedGuest:
 
     name: str = declare("The name, in lower case.", example="web01")
     vm_id: str = redeclare(GuestActivation, "vm_id")
-    host: str = declare("The host that listed the VM last.", example="hv01")
+    hosts: list[str] = declare("The host of the VM. If it does not run, all hosts that list it.", example=["hv01"])
 
 
 @dataclass(frozen=True)

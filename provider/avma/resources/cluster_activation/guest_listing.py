@@ -100,7 +100,7 @@ class Survey:
     lost: Sequence[LostGuest]
     failed_hosts: Sequence[NodeState]
     vms: Sequence[VirtualMachine]
-    """All VMs of all hosts."""
+    """All VMs of all hosts, without stopped replicas of running ones."""
     names: GuestNames
 
 
@@ -132,8 +132,9 @@ def find_guests(
     nodes = find_nodes(inputs.cluster, inputs.hosts or [], inputs.connection, operation, listed="hosts")
     stored = {str(values.get("vm_id")): values for values in known}
     listings = _list(nodes, operation)
-    expected = stored.keys() | names.vm_ids
-    if not (expected <= _ids(listings) or any(node.error for node in nodes)):
+    earlier = _ids(listings)
+    expected = stored.keys() | names.expected_on([node.name for node in nodes])
+    if not (expected <= earlier or any(node.error for node in nodes)):
         # During the listing, a VM can move to a host that was listed before.
         listings = _list(nodes, replace(operation, deadline=operation.deadline.fresh()))
     failed = [node for node in nodes if node.error is not None]
@@ -141,8 +142,14 @@ def find_guests(
         raise failed[0].error
     declared: _Selection = partial(is_selected, inputs.include, inputs.exclude)
     wanted: _Selection = declared if only is None else lambda vm_id, _name: vm_id in only
-    places = [found for found in _by_vm(listings) if wanted(found[0].vm.id, found[0].vm.name)]
-    listed = _listed(listings, nodes, failed, declared)
+    places = [found for found in _by_vm(listings, stored) if wanted(found[0].vm.id, found[0].vm.name)]
+    listed = ListedVms(
+        [(vm, listing.node.name) for listing in listings for vm in listing.vms],
+        hosts=[node.name for node in nodes],
+        silent=[node.name for node in failed],
+        is_declared=lambda vm_id, name: declared(vm_id, name) or wanted(vm_id, name),
+        earlier=earlier,
+    )
     names = names.found(listed)
     guests = [_found(each_vm, inputs, stored.get(each_vm[0].vm.id, {}), listings, names) for each_vm in places]
     _refuse_unclear(guests, names, listed)
@@ -154,24 +161,14 @@ def find_guests(
     )
     for guest in present:
         _sort_out(guest)
-    return Survey(present, lost, failed, [vm for listing in listings for vm in listing.vms], names)
-
-
-def _listed(
-    listings: Sequence[_Listing],
-    nodes: Sequence[NodeState],
-    failed: Sequence[NodeState],
-    is_declared: _Selection,
-) -> ListedVms:
-    places = [(vm, listing.node.name) for listing in listings for vm in listing.vms]
-    return ListedVms(places, [node.name for node in nodes], [node.name for node in failed], is_declared)
+    return Survey(present, lost, failed, [vm for found in listed.places_of.values() for vm, _ in found], names)
 
 
 def _refuse_unclear(guests: Sequence[FoundGuest], names: GuestNames, listed: ListedVms) -> None:
     """Refuse the guests whose accounts are not clear. The provider does not connect to them."""
     for guest in guests:
         why, where = names.why_unclear(guest.vm, listed), guest.placement.where
-        if why is None:
+        if why is None or not guest.vm.running:
             continue
         if why.may_pass:
             guest.refuse(errors.Unreachable(_SELECTING, where, why.reason, why.remedy), ActivationState.UNREACHABLE)
@@ -213,14 +210,19 @@ def _list(nodes: Sequence[NodeState], operation: Operation) -> list[_Listing]:
     return [listing for listing in listings.values() if listing.node.error is None]
 
 
-def _by_vm(listings: Sequence[_Listing]) -> Iterator[list[Placement]]:
-    """Yield the places of each VM, those where it runs first. A replica, or a VM during a migration, has several."""
-    places: dict[str, list[Placement]] = {}
+def _by_vm(listings: Sequence[_Listing], stored: Mapping[str, Values]) -> Iterator[list[Placement]]:
+    """Yield the places of each VM. A replica, or a VM during a migration, has several.
+
+    Those where it runs come first, and its host in the state comes before others.
+    """
+    places: dict[str, list[tuple[Placement, str]]] = {}
     for listing in listings:
         for vm in listing.vms:
-            places.setdefault(vm.id, []).append(Placement(vm, listing.node.machine))
-    for found in places.values():
-        yield sorted(found, key=lambda place: not place.vm.running)
+            places.setdefault(vm.id, []).append((Placement(vm, listing.node.machine), listing.node.name))
+    for vm_id, found in places.items():
+        host = stored.get(vm_id, {}).get("host")
+        found.sort(key=lambda place: (not place[0].vm.running, place[1] != host))
+        yield [place for place, _ in found]
 
 
 def _found(

@@ -6,7 +6,7 @@ that has it when all hosts answer. This stays so, also if the VM is renamed, unt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -55,12 +55,14 @@ class ListedVms:
         hosts: the names of all hosts.
         silent: the names of the hosts without an answer.
         is_declared: whether the resource is about a VM with an id and a name.
+        earlier: the ids in an earlier listing of the same operation.
     """
 
     places: Sequence[tuple[VirtualMachine, str]]
     hosts: Sequence[str]
     silent: Sequence[str]
     is_declared: Callable[[str, str], bool] = lambda _id, _name: True
+    earlier: Collection[str] = ()
 
     @cached_property
     def places_of(self) -> Mapping[str, Sequence[tuple[VirtualMachine, str]]]:
@@ -79,16 +81,19 @@ class ListedVms:
         )
         return {name: sorted(set(ids)) for name, ids in found.items()}
 
-    def host_of(self, vm: NamedGuest) -> str:
-        """Return the host of a VM. It does not change while its last host lists it or cannot, and no other one runs it.
+    def hosts_of(self, vm_id: str, before: Iterable[str] = ()) -> list[str]:
+        """Return the host that runs a VM. Without a single one, return all that list it, and those that may have it.
 
-        Otherwise, a host could list a VM of another one once, and then say that it is gone.
+        So a host that only lists the VM of another one does not become its only host.
         """
-        places = self.places_of[vm.vm_id]
-        listing = {host for each, host in self.places if each.id == vm.vm_id}
-        answered = vm.host in self.hosts and vm.host not in self.silent
-        moved = vm.host not in listing and (answered or places[0][0].running)
-        return places[0][1] if moved and len(places) == 1 else vm.host
+        places = self.places_of[vm_id]
+        if len(places) == 1 and places[0][0].running:
+            return [places[0][1]]
+        return sorted({host for _, host in places} | {host for host in before if not self.answered([host])})
+
+    def answered(self, hosts: Iterable[str]) -> bool:
+        """Return True if all of some hosts were asked and answered."""
+        return set(hosts) <= set(self.hosts) - set(self.silent)
 
 
 @dataclass(frozen=True)
@@ -117,20 +122,23 @@ class GuestNames:
     def _found(self, name: str, listed: ListedVms) -> NamedGuest | None:
         before = self.meant.get(name)
         if before is not None and before.vm_id in listed.places_of:
-            return replace(before, host=listed.host_of(before))
-        if before is not None and (listed.silent or before.host not in listed.hosts):
+            return replace(before, hosts=listed.hosts_of(before.vm_id, before.hosts))
+        if before is not None and not self._is_gone(before, listed):
             return before
         ids = listed.ids_of.get(name, [])
         if len(ids) != 1 or listed.silent:  # the VM may be on a host without an answer
             return None
         places = listed.places_of[ids[0]]
         same = all(vm.name.lower() == name for vm, _ in places)
-        return NamedGuest(name=name, vm_id=ids[0], host=places[0][1]) if same else None
+        return NamedGuest(name=name, vm_id=ids[0], hosts=listed.hosts_of(ids[0])) if same else None
 
-    @property
-    def vm_ids(self) -> set[str]:
-        """The ids of all VMs that the names in `guests` mean."""
-        return {vm.vm_id for name, vm in self.meant.items() if name in self._by_name}
+    @staticmethod
+    def _is_gone(vm: NamedGuest, listed: ListedVms) -> bool:
+        return not listed.silent and vm.vm_id not in listed.earlier and listed.answered(vm.hosts)
+
+    def expected_on(self, hosts: Collection[str]) -> set[str]:
+        """Return the ids of the VMs that the names mean, if all their hosts are among some hosts."""
+        return {vm.vm_id for name, vm in self.meant.items() if name in self._by_name and set(vm.hosts) <= set(hosts)}
 
     @cached_property
     def _by_id(self) -> Mapping[str, list[str]]:
@@ -179,20 +187,24 @@ class GuestNames:
 
     def warn_of_strangers(self, vms: Sequence[VirtualMachine], warn: Callable[[str], None]) -> None:
         """Warn about entries in `guests` that no VM uses, or whose VM has another name now."""
-        used = {entry: vm for vm in vms for entry in self.entries_of(vm.id, vm.name)}
-        ours = {entry for vm in vms for entry in self._entries_by_name(vm.id, vm.name)}
+        used = {entry for vm in vms for entry in self.entries_of(vm.id, vm.name)}
+        owners = _grouped((entry, vm.name) for vm in vms for entry in self._entries_by_name(vm.id, vm.name))
         for entry in self.guests:
-            why = ""
-            if entry not in used:
-                why = "whose VM also has an entry with its GUID" if entry in ours else self._why_strange(entry, vms)
-            elif entry in ours and entry.lower() != used[entry].name.lower():
-                why = f"whose VM is named {used[entry].name} now"
+            why = self._why_strange(entry, owners.get(entry, []), vms, is_used=entry in used)
             if why:
                 warn(f"{setting('guests')} contains {characters.shown(entry)}, {why}")
 
-    def _why_strange(self, entry: str, vms: Sequence[VirtualMachine]) -> str:
+    def _why_strange(self, entry: str, owners: Sequence[str], vms: Sequence[VirtualMachine], *, is_used: bool) -> str:
+        """Return a remark about an entry. `owners` are the names of the VM that it means as a name."""
         meant = self.meant.get(entry.lower())
-        return f"whose VM was last on {meant.host}" if meant else f"which is no VM{similar_names(entry, vms)}"
+        if is_used:
+            same = not owners or entry.lower() in map(str.lower, owners)
+            return "" if same else f"whose VM is named {owners[0]} now"
+        if owners:
+            return "whose VM also has an entry with its GUID"
+        return (
+            f"whose VM was last on {', '.join(meant.hosts)}" if meant else f"which is no VM{similar_names(entry, vms)}"
+        )
 
 
 def _grouped(pairs: Iterable[tuple[str | None, T]]) -> dict[str, list[T]]:
@@ -224,10 +236,11 @@ def _nobody(entry: str, ids: Sequence[str], listed: ListedVms) -> Unclear:
 
 
 def _another(entry: str, meant: NamedGuest, listed: ListedVms) -> Unclear:
-    is_listed = meant.vm_id in listed.places_of
-    if listed.silent and not is_listed:
+    place = f"on {', '.join(meant.hosts)}"
+    if meant.vm_id not in listed.places_of:
+        place = f"last {place}, and not all of these hosts are asked now"
+    if listed.silent and meant.vm_id not in listed.places_of:
         return _away(f"the VM that {setting('guests')} names {characters.shown(entry)} ({meant.vm_id})", listed)
-    place = f"on {meant.host}" if is_listed else f"last on {meant.host}, which is not one of the hosts now"
     return Unclear(f"in {setting('guests')}, {characters.shown(entry)} is another VM ({meant.vm_id}, {place})", _BY_ID)
 
 
