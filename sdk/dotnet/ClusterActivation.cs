@@ -171,7 +171,7 @@ namespace PulumiAvma.Avma
         public Output<bool?> ManageDataExchange { get; private set; } = null!;
 
         /// <summary>
-        /// The VM that each name in `guests` means. Absent without names in `guests`.
+        /// The VMs that names in `guests` mean. Absent if no name means one.
         /// </summary>
         [Output("namedGuests")]
         public Output<ImmutableArray<Outputs.NamedGuest>> NamedGuests { get; private set; } = null!;

@@ -13,7 +13,7 @@ namespace PulumiAvma.Avma
     public static class GetClusterGuests
     {
         /// <summary>
-        /// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+        /// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -102,7 +102,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetClusterGuestsResult>("avma:index:getClusterGuests", args ?? new GetClusterGuestsArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+        /// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -191,7 +191,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetClusterGuestsResult>("avma:index:getClusterGuests", args ?? new GetClusterGuestsInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+        /// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
         /// 
         /// {{% examples %}}
         /// ## Example Usage

@@ -154,7 +154,7 @@ export class ClusterActivation extends pulumi.CustomResource {
      */
     declare public readonly manageDataExchange: pulumi.Output<boolean | undefined>;
     /**
-     * The VM that each name in `guests` means. Absent without names in `guests`.
+     * The VMs that names in `guests` mean. Absent if no name means one.
      */
     declare public /*out*/ readonly namedGuests: pulumi.Output<outputs.NamedGuest[] | undefined>;
     /**

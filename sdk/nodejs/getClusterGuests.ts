@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+ * Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
  *
  * ## Example Usage
  * ### The guests of a cluster
@@ -87,7 +87,7 @@ export interface GetClusterGuestsResult {
     readonly notApplicable: number;
 }
 /**
- * Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+ * Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
  *
  * ## Example Usage
  * ### The guests of a cluster

@@ -67,7 +67,8 @@ class GetClusterGuests(Function):
     name = "get_cluster_guests"
     description = (
         "Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It "
-        "reads what a ClusterActivation with the same inputs reads, and changes nothing."
+        "reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names "
+        "in `guests` mean the VMs that have them now, and no VM while a host does not answer."
     )
     inputs = GetClusterGuestsInputs
     outputs = GetClusterGuestsOutputs

@@ -18,7 +18,7 @@ namespace PulumiAvma.Avma.Outputs
     public sealed class NamedGuest
     {
         /// <summary>
-        /// The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+        /// The host that runs the VM. Without a single one, all hosts that may have it. Example: `["hv01"]`.
         /// </summary>
         public readonly ImmutableArray<string> Hosts;
         /// <summary>

@@ -135,7 +135,7 @@ type ClusterActivation struct {
 	Include pulumi.StringArrayOutput `pulumi:"include"`
 	// Whether the provider can turn on the Data Exchange integration service of the VMs. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrOutput `pulumi:"manageDataExchange"`
-	// The VM that each name in `guests` means. Absent without names in `guests`.
+	// The VMs that names in `guests` mean. Absent if no name means one.
 	NamedGuests NamedGuestArrayOutput `pulumi:"namedGuests"`
 	// The number of all other guests, also of stopped and unreachable ones. Unit: guests. Example: `0`.
 	NotActivated pulumi.IntOutput `pulumi:"notActivated"`
@@ -403,7 +403,7 @@ func (o ClusterActivationOutput) ManageDataExchange() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ClusterActivation) pulumi.BoolPtrOutput { return v.ManageDataExchange }).(pulumi.BoolPtrOutput)
 }
 
-// The VM that each name in `guests` means. Absent without names in `guests`.
+// The VMs that names in `guests` mean. Absent if no name means one.
 func (o ClusterActivationOutput) NamedGuests() NamedGuestArrayOutput {
 	return o.ApplyT(func(v *ClusterActivation) NamedGuestArrayOutput { return v.NamedGuests }).(NamedGuestArrayOutput)
 }

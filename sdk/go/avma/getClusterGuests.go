@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+// Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
 //
 // ## Example Usage
 // ### The guests of a cluster

@@ -2004,7 +2004,7 @@ func (o HostVmArrayOutput) Index(i pulumi.IntInput) HostVmOutput {
 
 // The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
 type NamedGuest struct {
-	// The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+	// The host that runs the VM. Without a single one, all hosts that may have it. Example: `["hv01"]`.
 	Hosts []string `pulumi:"hosts"`
 	// The name, in lower case. Example: `web01`.
 	Name string `pulumi:"name"`
@@ -2027,7 +2027,7 @@ func (o NamedGuestOutput) ToNamedGuestOutputWithContext(ctx context.Context) Nam
 	return o
 }
 
-// The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+// The host that runs the VM. Without a single one, all hosts that may have it. Example: `["hv01"]`.
 func (o NamedGuestOutput) Hosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v NamedGuest) []string { return v.Hosts }).(pulumi.StringArrayOutput)
 }

@@ -494,7 +494,7 @@ export interface HostVm {
  */
 export interface NamedGuest {
     /**
-     * The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+     * The host that runs the VM. Without a single one, all hosts that may have it. Example: `["hv01"]`.
      */
     hosts: string[];
     /**

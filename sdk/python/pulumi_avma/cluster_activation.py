@@ -598,7 +598,7 @@ class ClusterActivation(pulumi.CustomResource):
     @pulumi.getter(name="namedGuests")
     def named_guests(self) -> pulumi.Output[Optional[Sequence['outputs.NamedGuest']]]:
         """
-        The VM that each name in `guests` means. Absent without names in `guests`.
+        The VMs that names in `guests` mean. Absent if no name means one.
         """
         return pulumi.get(self, "named_guests")
 

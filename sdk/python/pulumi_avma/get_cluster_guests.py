@@ -94,7 +94,7 @@ def get_cluster_guests(cluster: Optional[_builtins.str] = None,
                        include: Optional[Sequence[_builtins.str]] = None,
                        opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetClusterGuestsResult:
     """
-    Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+    Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
 
     ## Example Usage
     ### The guests of a cluster
@@ -140,7 +140,7 @@ def get_cluster_guests_output(cluster: pulumi.Input[Optional[Optional[_builtins.
                               include: pulumi.Input[Optional[Optional[Sequence[_builtins.str]]]] = None,
                               opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetClusterGuestsResult]:
     """
-    Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a ClusterActivation with the same inputs reads, and changes nothing.
+    Lists the guests on the nodes of a failover cluster, or on the listed hosts, with the activation of each. It reads what a new ClusterActivation with the same inputs reads, and changes nothing. It has no state, so names in `guests` mean the VMs that have them now, and no VM while a host does not answer.
 
     ## Example Usage
     ### The guests of a cluster

@@ -1577,7 +1577,7 @@ class NamedGuest(dict):
         """
         The VM that a name in `guests` means. A host can give this name to other VMs, and they do not get its account.
 
-        :param Sequence[_builtins.str] hosts: The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+        :param Sequence[_builtins.str] hosts: The host that runs the VM. Without a single one, all hosts that may have it. Example: `["hv01"]`.
         :param _builtins.str name: The name, in lower case. Example: `web01`.
         :param _builtins.str vm_id: The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
@@ -1589,7 +1589,7 @@ class NamedGuest(dict):
     @pulumi.getter
     def hosts(self) -> Sequence[_builtins.str]:
         """
-        The host of the VM. If it does not run, all hosts that list it. Example: `["hv01"]`.
+        The host that runs the VM. Without a single one, all hosts that may have it. Example: `["hv01"]`.
         """
         return pulumi.get(self, "hosts")
 

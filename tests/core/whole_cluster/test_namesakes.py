@@ -229,7 +229,9 @@ def test_without_the_host_of_the_right_vm_its_name_leads_to_no_account(
     cluster.power("n2", "off")
     result = create(run, include=["d0", "web01"], guests={"d0": ACCOUNT})
     assert states(result) == {"d0": "unreachable", "web01": "activated"}
-    assert any("the VM that `guests` names d0 may be on a host without an answer (n2)" in line for line in run.told)
+    assert any(
+        "d0: the VM of its name in `guests` may be on a host without an answer (n2)" in line for line in run.told
+    )
     cluster.power("n2", "running")
     with pytest.raises(errors.AvmaError, match=NAMESAKES):
         update(run, result)

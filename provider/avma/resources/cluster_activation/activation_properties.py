@@ -189,7 +189,9 @@ class NamedGuest:
 
     name: str = declare("The name, in lower case.", example="web01")
     vm_id: str = redeclare(GuestActivation, "vm_id")
-    hosts: list[str] = declare("The host of the VM. If it does not run, all hosts that list it.", example=["hv01"])
+    hosts: list[str] = declare(
+        "The host that runs the VM. Without a single one, all hosts that may have it.", example=["hv01"]
+    )
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ class ClusterActivationOutputs:
     )
     not_applicable: int = declare("The number of guests that the resource leaves alone.", unit="guests", example=2)
     named_guests: list[NamedGuest] | None = declare(
-        "The VM that each name in `guests` means. Absent without names in `guests`.", default=None, volatile=True
+        "The VMs that names in `guests` mean. Absent if no name means one.", default=None, volatile=True
     )
 
 

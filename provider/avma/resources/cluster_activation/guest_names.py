@@ -7,7 +7,7 @@ that has it when all hosts answer. This stays so, also if the VM is renamed, unt
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -23,11 +23,13 @@ from avma.resources.cluster_activation.guest_selection import similar_names
 from avma.settings import merged
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
-from avma.wording import RUN_AGAIN, setting
+from avma.wording import APPLY, RUN_AGAIN, setting
 
 T = TypeVar("T")
 _MOST = 10
 """Maximum of ids in one reason."""
+_REQUIRED = {"name", "vm_id", "hosts"}
+"""What a stored name must have. Builds between releases stored other properties."""
 _BY_ID = f"use the GUID of the VM in {setting('guests')} instead of its name"
 
 
@@ -82,7 +84,7 @@ class ListedVms:
         return {name: sorted(set(ids)) for name, ids in found.items()}
 
     def hosts_of(self, vm_id: str, before: Iterable[str] = ()) -> list[str]:
-        """Return the host that runs a VM. Without a single one, return all that list it, and those that may have it.
+        """Return the host that runs a VM. Without a single one, return all hosts that may have it.
 
         So a host that only lists the VM of another one does not become its only host.
         """
@@ -105,14 +107,15 @@ class GuestNames:
         meant: the VMs by name, in lower case. Names without a VM are left out.
     """
 
-    guests: Mapping[str, Any] = field(default_factory=dict)
-    meant: Mapping[str, NamedGuest] = field(default_factory=dict)
+    guests: Mapping[str, Any]
+    meant: Mapping[str, NamedGuest]
 
     @classmethod
     def of(cls, guests: object, outputs: Values) -> GuestNames:
         """Return the entries in `guests`, with the VMs in stored outputs. In a preview, `guests` can be unknown."""
-        stored = {each["name"]: build(NamedGuest, each) for each in outputs.get("named_guests") or []}
-        return cls(guests if isinstance(guests, Mapping) else {}, stored)
+        stored = [each for each in outputs.get("named_guests") or [] if each.keys() >= _REQUIRED]
+        known = {each["name"]: build(NamedGuest, each) for each in stored}
+        return cls(guests if isinstance(guests, Mapping) else {}, known)
 
     def found(self, listed: ListedVms) -> GuestNames:
         """Return the names after a new listing of the VMs."""
@@ -231,17 +234,18 @@ def _nobody(entry: str, ids: Sequence[str], listed: ListedVms) -> Unclear:
         more = f" and {len(ids) - _MOST} more" if len(ids) > _MOST else ""
         return Unclear(f"{len(ids)} VMs are named {name}: {', '.join(ids[:_MOST])}{more}", _BY_ID)
     if listed.silent:
-        return _away(f"the VM that {setting('guests')} names {name}", listed)
+        return _away(f"the VM of its name in {setting('guests')}", listed)
     return Unclear(f"the hosts of the VM {name} list it under several names", _BY_ID)
 
 
 def _another(entry: str, meant: NamedGuest, listed: ListedVms) -> Unclear:
-    place = f"on {', '.join(meant.hosts)}"
-    if meant.vm_id not in listed.places_of:
-        place = f"last {place}, and not all of these hosts are asked now"
-    if listed.silent and meant.vm_id not in listed.places_of:
-        return _away(f"the VM that {setting('guests')} names {characters.shown(entry)} ({meant.vm_id})", listed)
-    return Unclear(f"in {setting('guests')}, {characters.shown(entry)} is another VM ({meant.vm_id}, {place})", _BY_ID)
+    name, hosts = characters.shown(entry), ", ".join(meant.hosts)
+    another = f"in {setting('guests')}, {name} is another VM ({meant.vm_id}"
+    if meant.vm_id in listed.places_of:
+        return Unclear(f"{another}, on {hosts})", _BY_ID)
+    if listed.silent:
+        return _away(f"the VM that {setting('guests')} names {name} ({meant.vm_id})", listed)
+    return Unclear(f"{another}, last on {hosts})", f"{_BY_ID}, or {APPLY} once without the entry if that VM is gone")
 
 
 def _away(vm: str, listed: ListedVms) -> Unclear:
