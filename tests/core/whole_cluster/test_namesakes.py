@@ -182,9 +182,8 @@ def test_a_deletion_does_not_look_at_excluded_namesakes(
     """The state is of an earlier version, without the VMs of the names."""
     cluster.rename("evil", "d0")
     result = create(run, include=["d0"], exclude=[evil], guests={"d0": ACCOUNT}, on_delete="uninstallKey")
-    old = stored(result)
-    del old.outputs["named_guests"]  # type: ignore[attr-defined]
-    RESOURCE.delete(result.identifier, old, run.operation())
+    old = replace(result, outputs=replace(result.outputs, named_guests=None))
+    RESOURCE.delete(result.identifier, stored(old), run.operation())
     assert cluster.machine(right)["status"] == "Unlicensed"
 
 

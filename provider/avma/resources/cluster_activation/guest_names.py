@@ -1,7 +1,7 @@
 """Which VM each entry in `guests` of a ClusterActivation means, and so which settings each guest has.
 
 A host decides about the names of its VMs, so a name alone must not lead to an account. A name in `guests` means the VM
-that has it when all hosts answer. This stays so, also if the VM is renamed, until the entry or the VM is gone.
+that has it when all hosts answer. It still means this VM after a rename, until the entry or the VM is gone.
 """
 
 from __future__ import annotations
